@@ -1,0 +1,77 @@
+/* Host: the shared organs of one running controller, handed to every capability, verb and device.
+ *
+ * The cycle (core/cycle.c), on one thread:
+ *   ingest → freeze → decide (all due, fixed order, const view) → arbitrate → journal → commit → act → verify
+ * A cycle runs when something is due or has changed, at most every 5 ms; nothing runs while nothing happens.
+ * host_journal() rows and estate changes of a cycle are committed together; calls answered in it wait for that. */
+#ifndef SUAN_CORE_HOST_H
+#define SUAN_CORE_HOST_H
+
+#include "base/rng.h"
+#include "core/arbiter.h"
+#include "core/auth.h"
+#include "core/cap.h"
+#include "core/loop.h"
+#include "core/metric.h"
+#include "core/pool.h"
+#include "core/store.h"
+#include "core/verb.h"
+#include "estate/estate.h"
+
+struct devices; /* device/device.h */
+
+struct host {
+    struct loop *loop;
+    struct estate *estate;
+    struct store *store;
+    struct auth *auth;
+    struct arbiter *arbiter;
+    struct metrics *metrics;
+    struct verbs *verbs;
+    struct pool *pool;       /* may be NULL in tests */
+    struct devices *devices; /* opaque to core: set by app; capabilities use the device/class wrappers */
+    struct rng rng;          /* root of this run's universe */
+    const struct cap *const *caps; /* NULL-terminated, in order */
+    void **cap_state;        /* one per capability */
+    struct cycle *cycle;
+    /* Sends an arbitrated set point to its device; done by app through device/. rc comes back by host_acted. */
+    void (*act)(struct host *h, const struct command *c);
+    const char *state_folder;
+    bool is_twin;            /* no live device: time control is allowed */
+    /* Verification that cannot be in core (job placement …) stays with capabilities; app adds nothing here. */
+};
+
+/* Set up the organs (not: devices, act). `state_folder` NULL = in memory. Loads stored objects and capability state. */
+int host_open(struct host *h, struct loop *loop, const struct kind *const *kinds, size_t nkinds,
+              const struct cap *const *caps, const char *state_folder, uint64_t seed, struct err *e);
+int host_start(struct host *h, struct err *e);  /* capabilities' start organs, cycle timer */
+void host_close(struct host *h);
+
+/* Something changed: run a cycle soon. Cheap, idempotent. */
+void host_kick(struct host *h);
+/* Journal a decision; returns its sequence. `reasons` may be NULL. Durable with the cycle's commit. */
+int64_t host_journal(struct host *h, const char *kind, const char *by, const char *object, struct doc *reasons,
+                     const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* Run `fn` after the present cycle's commit is durable: for everything that leaves the house. */
+void host_after_commit(struct host *h, void (*fn)(void *ctx), void *ctx);
+/* The result of an `act`. */
+void host_acted(struct host *h, const struct command *c, int rc, const struct err *e);
+void *host_cap_state(const struct host *h, const char *cap);
+
+/* Events: {name, severity, object, text, fields}; fan out to SSE clients and to the journal of kind "event". */
+struct event_row {
+    const char *name;
+    enum severity severity;
+    const struct table *fields;
+    const char *text, *hint, *doc;
+};
+void host_event(struct host *h, const char *name, enum severity sev, const char *object, struct doc *fields,
+                const char *text);
+typedef void event_fn(void *ctx, const char *event, const struct doc *data); /* event: "change", "event", "journal" */
+uint64_t host_subscribe(struct host *h, event_fn *fn, void *ctx);
+void host_unsubscribe(struct host *h, uint64_t id);
+
+/* Verbs of the house itself: list/show/create/set/delete of every kind, estate begin/commit/…, journal, explain,
+ * time, token, goals, caps. Registered by host_open. */
+
+#endif
