@@ -2,7 +2,7 @@
  * The C library's exp/log/pow differ with CPU features and versions, so the world uses these.
  * Built from +,-,*,/ and sqrt only (all correctly rounded by IEEE 754), with -ffp-contract=off.
  * Method: Cody & Waite range reduction and minimax polynomials (as in fdlibm); error < 1 ulp for
- * exp and log, < 2 ulp elsewhere over the tested range (test/base/test_fx.c compares with long double). */
+ * exp, log, sin, cos; < 1 + |y| ulp for pow (test/base/test_base.c compares with long double). */
 #ifndef SUAN_BASE_FX_H
 #define SUAN_BASE_FX_H
 

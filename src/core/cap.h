@@ -46,8 +46,9 @@ struct plan { /* written by decide, applied by the cycle */
         const char *object; /* "rack/r01" */
         const char *text;
         struct doc *reasons;
-    } notes[64];            /* decisions to journal (a claim is journaled by itself) */
-    uint32_t n_notes;
+        int64_t sequence;   /* of its journal row: set by the cycle before apply() */
+    } *notes;               /* decisions to journal (a claim is journaled by itself) */
+    uint32_t n_notes, cap_notes;
     struct plan_condition {
         oid object;
         const char *name, *text; /* text NULL = clear */
@@ -56,6 +57,7 @@ struct plan { /* written by decide, applied by the cycle */
     uint32_t n_conditions, cap_conditions;
     int64_t next_us;        /* when to decide again at the latest; 0 = config's period */
     uint32_t dropped;       /* over a limit: counted, made visible */
+    void *own;              /* the capability's typed part of the plan, in the arena: apply() and act() read it */
 };
 
 struct goal {
@@ -84,7 +86,9 @@ struct cap {
     int64_t period_us;                 /* of decide; 0 = on change only */
     const char *const *watches;        /* kinds whose change makes decide due; NULL-terminated */
     int (*decide)(const struct view *v, struct plan *p, struct err *e);
-    /* After the plan was journaled and committed: the capability's own acts (device calls). May be NULL. */
+    /* After journaling, before the commit: the plan's effect on the estate (task ready -> placed). May be NULL. */
+    void (*apply)(struct host *h, void *state, const struct plan *p);
+    /* After the commit is durable: the capability's own acts (device calls). May be NULL. */
     void (*act)(struct host *h, void *state, const struct plan *p);
     int (*start)(struct host *h, const void *config, void **state, struct err *e);
     void (*stop)(struct host *h, void *state);

@@ -149,6 +149,8 @@ struct job {
     char user[48];
     int64_t priority;
     int64_t retries_max;
+    char policy[32];         /* scheduling policy by name; "" = the capability's */
+    int64_t invocations_target; /* function jobs: done after this many invocations; 0 = runs until cancelled */
     int64_t submitted_us;
     /* state */
     int state;
@@ -186,6 +188,7 @@ struct task {
     /* state */
     int state;
     int64_t attempt;         /* fencing: an agent acts on the newest only */
+    int64_t failures;        /* attempts that ended by the task's own fault */
     oid centre, node, agent;
     int64_t placed_us, started_us, ended_us;
     int64_t exit_status;     /* as waitpid gives it */

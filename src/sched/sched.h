@@ -9,7 +9,8 @@
  * weights are prices a person can argue about, not magic numbers:
  *   energy_kwh × price + carbon_kg × carbon_price + core_hours × core_price
  *   + moved_gb × link price + (transfer_s + queue_s) × value_of_time.
- * Ties: lower centre name. Others: `cheapest`, `greenest`, `nearest-data`, `spread`. */
+ * Ties: lower centre name. Others: `cheapest`, `greenest`, `nearest-data`, `spread`
+ * (fewest tasks of the same job, then balanced). */
 #ifndef SUAN_SCHED_SCHED_H
 #define SUAN_SCHED_SCHED_H
 
@@ -27,6 +28,8 @@ struct sched_request {
     const struct artifact_ref *inputs;
     uint32_t n_inputs;
     oid tenant;
+    const oid *busy;         /* centres of the job's other unfinished tasks, with repeats: for `spread` */
+    uint32_t n_busy;
 };
 
 struct offer {
@@ -42,6 +45,7 @@ struct candidate {
     double score_cny;        /* lower is better */
     double energy_cny, carbon_cny, compute_cny, data_cny, time_cny;
     double moved_bytes, transfer_s, energy_kwh, carbon_kg;
+    double same_job;         /* tasks of the same job already there */
     char refused[SCHED_REFUSED_TEXT]; /* "" = possible */
 };
 
