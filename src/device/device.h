@@ -16,7 +16,8 @@
 struct device_request;
 
 struct device_class {
-    const char *name;                /* "pdu": also the estate kind it drives */
+    const char *name;                /* "pdu" */
+    const char *kind;                /* estate kind it drives; NULL = same as name */
     const struct verb *verbs;        /* rows; fn is NULL: the backend is the function */
     size_t nverbs;
     int64_t period_us;               /* how often poll verbs are read; 0 = never */

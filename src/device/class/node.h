@@ -5,6 +5,7 @@
 #define SUAN_DEVICE_CLASS_NODE_H
 
 #include "device/device.h"
+#include "estate/kinds.h"
 
 struct node_reading {
     double power_w, utilisation_ratio, temperature_c, cap_w;

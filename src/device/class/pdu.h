@@ -5,6 +5,7 @@
 #define SUAN_DEVICE_CLASS_PDU_H
 
 #include "device/device.h"
+#include "estate/kinds.h"
 
 struct pdu_reading {
     double power_w; /* 1 W steps, as the registers have it */
