@@ -2,8 +2,8 @@
  *
  * An object has a kind (a row of the kind list: its table of fields, its parents, its state machine), a name that
  * is unique within the kind ("rack/zjk-a-r01"), one parent, and a flat struct of fields. Other relations are
- * FIELD_REF fields. Ids are stable while the object lives: index + generation, so a stale id is found out, never
- * followed. Iteration is in id order, which is creation order: deterministic.
+ * FIELD_REF fields. Ids are never reused, so a stale id is found out, never followed. Iteration is in id order, which
+ * is creation order: deterministic.
  *
  * Two ways to change it:
  *  - configuration, by transaction: begin, set/create/delete, diff, check, commit or abort. A commit gets the next
@@ -14,8 +14,9 @@
  * The change feed is a ring with a sequence number; each consumer keeps its own cursor. One that falls behind the
  * ring gets ESTATE_RESYNC once and walks everything. Durable state, console events and indexes are consumers.
  *
- * Memory: objects of one kind lie in pages of 64 slots that never move (a pointer is good until the next
- * transaction or delete; no pointer is kept across ticks). A node costs under 700 bytes with name and index.
+ * Memory: headers lie in pages of 256 that never move, data is one block an object (a pointer is good until the object
+ * goes; no pointer is kept across ticks). A node costs under 700 bytes with name and index.
+ * Transactions apply at once and undo on abort; the feed and the revision come with the commit.
  * Not thread-safe: the control thread owns it; workers get copies. */
 #ifndef SUAN_ESTATE_ESTATE_H
 #define SUAN_ESTATE_ESTATE_H

@@ -114,6 +114,7 @@ struct tenant {
 
 struct agent {
     oid centre;
+    char backend[BACKEND_TEXT]; /* what runs the work: "agent", "twin" */
     char fingerprint[65];    /* SHA-256 of its certificate */
     int state;               /* agent_states */
     int64_t pid;
@@ -225,7 +226,7 @@ extern const struct kind kind_grid, kind_centre, kind_hall, kind_rack, kind_mode
     kind_tenant, kind_agent, kind_job, kind_task, kind_function;
 /* NULL-terminated list of the above, parents before children. */
 extern const struct kind *const kinds_foundation[];
-extern const struct table table_account;
+extern const struct table table_account, table_artifact;
 
 enum centre_state { CENTRE_UNKNOWN, CENTRE_UP, CENTRE_CUT_OFF };
 enum node_state { NODE_UP, NODE_DOWN, NODE_DRAINED };

@@ -4,7 +4,7 @@
 static const struct field node_reading_fields[] = {
     FIELD_REAL(S, power_w, .unit = "W", .doc = "Input power, in steps of 1 W."),
     FIELD_REAL(S, utilisation_ratio, .unit = "1", .doc = "Share of the processors that is busy."),
-    FIELD_REAL(S, temperature_c, .unit = "degC", .doc = "Temperature of the processors."),
+    FIELD_REAL(S, temperature_c, .unit = "degC", .doc = "Temperature of its inlet air."),
     FIELD_REAL(S, cap_w, .unit = "W", .doc = "Power cap in force; 0 is none."),
     FIELD_BOOL(S, on, .doc = "The machine is powered."),
 };
@@ -13,7 +13,7 @@ const struct table table_node_reading = TABLE(node_reading, node_reading_fields,
 
 #define S struct node_cap
 static const struct field node_cap_fields[] = {
-    FIELD_REAL(S, value, .unit = "W", .min = 0, .max = 65535, .flags = F_REQUIRED, .doc = "Power cap; 0 removes it."),
+    FIELD_REAL(S, value, .unit = "W", .min = 0, .max = 1e6, .flags = F_REQUIRED, .doc = "Power cap; 0 removes it."),
 };
 #undef S
 const struct table table_node_cap = TABLE(node_cap, node_cap_fields, "Set the power cap of a server.");

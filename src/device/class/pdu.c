@@ -22,8 +22,8 @@ const struct table table_pdu_switch = TABLE(pdu_switch, pdu_switch_fields, "Swit
 
 #define S struct pdu_limit
 static const struct field pdu_limit_fields[] = {
-    FIELD_REAL(S, limit_w, .unit = "W", .min = 0, .max = 65535, .flags = F_REQUIRED,
-               .doc = "New limit; the register is 16 bits of 1 W."),
+    FIELD_REAL(S, limit_w, .unit = "W", .min = 0, .max = 1e6, .flags = F_REQUIRED,
+               .doc = "New limit; 0 is none."),
 };
 #undef S
 const struct table table_pdu_limit = TABLE(pdu_limit, pdu_limit_fields, "Set the limit of the unit.");
