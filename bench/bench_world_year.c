@@ -1,4 +1,5 @@
-/* A twin year of 100 racks of 16 nodes at one-minute steps. CPU time, because wall time on a shared machine is noise. */
+/* A twin year of 100 racks of 16 nodes at one-minute steps. CPU time, because wall time on a shared machine is noise.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

@@ -44,7 +44,9 @@ static bool node_unswitched(const struct world_model *m, uint32_t n) {
     return true;
 }
 
-bool node_fed(const struct world *w, uint32_t n) { return node_unswitched(w->m, n) || node_feeds(w, n); }
+bool node_fed(const struct world *w, uint32_t n) {
+    return node_unswitched(w->m, n) || node_feeds(w, n);
+}
 
 static double node_load_limit(const struct world *w, uint32_t n, const struct curve *c) {
     double limit = w->r_hot[w->m->n_rack[n]] ? HOT_LOAD_RATIO : 1;

@@ -55,11 +55,12 @@ static void model_alloc(struct world_model *m) {
 void world_model_free(struct world_model *m) {
     if (!m)
         return;
-    void *all[] = {m->things,  m->c_pue,        m->c_wet_mean, m->c_wet_amplitude, m->c_utc_offset_h, m->c_id,
-                   m->r_centre, m->r_first_node, m->r_n_nodes,  m->r_first_pdu,     m->r_n_pdus,       m->r_supply,
-                   m->r_mass,   m->r_conductance, m->r_decay,   m->r_id,            m->n_rack,         m->n_slot,
-                   m->n_curve,  m->n_id,            m->n_name,         m->p_rack,
-                   m->p_outlets, m->p_limit,     m->p_id,       m->curves};
+    void *all[] = {m->things,   m->c_pue,    m->c_wet_mean,   m->c_wet_amplitude, m->c_utc_offset_h,
+                   m->c_id,     m->r_centre, m->r_first_node, m->r_n_nodes,       m->r_first_pdu,
+                   m->r_n_pdus, m->r_supply, m->r_mass,       m->r_conductance,   m->r_decay,
+                   m->r_id,     m->n_rack,   m->n_slot,       m->n_curve,         m->n_id,
+                   m->n_name,   m->p_rack,   m->p_outlets,    m->p_limit,         m->p_id,
+                   m->curves};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]);
     free(m);

@@ -18,7 +18,9 @@ static int poke_load(struct world *w, uint32_t n, double v, struct err *e) {
     rack_settle(w, w->m->n_rack[n]);
     return 0;
 }
-static int poke_free(struct world *w, uint32_t n, double v, struct err *e) { return poke_load(w, n, -1, e); }
+static int poke_free(struct world *w, uint32_t n, double v, struct err *e) {
+    return poke_load(w, n, -1, e);
+}
 static int poke_fail(struct world *w, uint32_t n, double v, struct err *e) {
     (void)v, (void)e;
     w->n_failed[n] = true;

@@ -24,6 +24,6 @@ double wet_bulb_c(const struct world_model *m, uint32_t c, int64_t at_us) {
     double local = day + m->c_utc_offset_h[c] / 24;
     local -= (double)(int64_t)local;
     /* Warmest around 20 July and at 15 h; a day swings a fifth of the year. */
-    return m->c_wet_mean[c] + m->c_wet_amplitude[c] * (fx_cos((year - 0.55) * turn) +
-                                                       0.2 * fx_cos((local - 0.625) * turn));
+    return m->c_wet_mean[c] +
+           m->c_wet_amplitude[c] * (fx_cos((year - 0.55) * turn) + 0.2 * fx_cos((local - 0.625) * turn));
 }

@@ -76,8 +76,13 @@ int64_t world_work(struct world *w, oid node, double cores, double work_core_s, 
     struct work *k = calloc(1, sizeof *k);
     if (!k)
         abort();
-    *k = (struct work){.handle = ++w->next_handle, .node = n, .cores = cores, .left_core_s = work_core_s,
-                       .since_us = w->now_us, .fn = fn, .ctx = ctx};
+    *k = (struct work){.handle = ++w->next_handle,
+                       .node = n,
+                       .cores = cores,
+                       .left_core_s = work_core_s,
+                       .since_us = w->now_us,
+                       .fn = fn,
+                       .ctx = ctx};
     struct work **at = &w->n_work[n];
     while (*at)
         at = &(*at)->next;

@@ -8,22 +8,25 @@ struct part {
     size_t size; /* of one item */
     enum thing of;
 };
-#define PART(M, OF) {offsetof(struct world, M), sizeof(*((struct world *)0)->M), OF}
+#define PART(M, OF)                                                                                                    \
+    { offsetof(struct world, M), sizeof(*((struct world *)0)->M), OF }
 static const struct part parts[] = {
-    PART(n_base, THING_NODE),   PART(n_swing, THING_NODE),
-    PART(n_noise, THING_NODE),  PART(n_demand, THING_NODE), PART(n_util, THING_NODE),     PART(n_power, THING_NODE),
-    PART(n_energy_j, THING_NODE), PART(n_cap, THING_NODE),  PART(n_forced, THING_NODE),   PART(n_since, THING_NODE),
-    PART(n_on, THING_NODE),     PART(n_failed, THING_NODE), PART(n_rng, THING_NODE),      PART(n_work, THING_NODE),
-    PART(r_power, THING_RACK),  PART(r_air, THING_RACK),    PART(r_energy_j, THING_RACK), PART(r_supply, THING_RACK),
-    PART(r_since, THING_RACK),  PART(r_hot, THING_RACK),    PART(p_power, THING_PDU),     PART(p_limit, THING_PDU),
-    PART(p_outlet, THING_PDU),  PART(p_tripped, THING_PDU), PART(p_over, THING_PDU),
+    PART(n_base, THING_NODE),     PART(n_swing, THING_NODE),  PART(n_noise, THING_NODE),    PART(n_demand, THING_NODE),
+    PART(n_util, THING_NODE),     PART(n_power, THING_NODE),  PART(n_energy_j, THING_NODE), PART(n_cap, THING_NODE),
+    PART(n_forced, THING_NODE),   PART(n_since, THING_NODE),  PART(n_on, THING_NODE),       PART(n_failed, THING_NODE),
+    PART(n_rng, THING_NODE),      PART(n_work, THING_NODE),   PART(r_power, THING_RACK),    PART(r_air, THING_RACK),
+    PART(r_energy_j, THING_RACK), PART(r_supply, THING_RACK), PART(r_since, THING_RACK),    PART(r_hot, THING_RACK),
+    PART(p_power, THING_PDU),     PART(p_limit, THING_PDU),   PART(p_outlet, THING_PDU),    PART(p_tripped, THING_PDU),
+    PART(p_over, THING_PDU),
 };
 enum { PARTS = sizeof parts / sizeof parts[0] };
 
 static size_t part_count(const struct world_model *m, const struct part *p) {
     return p->of == THING_NODE ? m->n_nodes : p->of == THING_RACK ? m->n_racks : m->n_pdus;
 }
-static void **part_slot(struct world *w, const struct part *p) { return (void **)(void *)((char *)w + p->at); }
+static void **part_slot(struct world *w, const struct part *p) {
+    return (void **)(void *)((char *)w + p->at);
+}
 
 static void parts_alloc(struct world *w) {
     for (size_t i = 0; i < PARTS; i++) {
@@ -104,8 +107,8 @@ uint64_t world_hash(const struct world *w) {
     hash_begin(&h, w->seed);
     hash_u64(&h, (uint64_t)w->now_us);
     for (uint32_t n = 0; n < w->m->n_nodes; n++) {
-        const double v[] = {w->n_noise[n], w->n_demand[n], w->n_util[n], w->n_power[n],
-                            w->n_energy_j[n], w->n_cap[n], w->n_forced[n]};
+        const double v[] = {w->n_noise[n],    w->n_demand[n], w->n_util[n],  w->n_power[n],
+                            w->n_energy_j[n], w->n_cap[n],    w->n_forced[n]};
         for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
             hash_real(&h, v[i]);
         hash_u64(&h, (uint64_t)w->n_on[n] | (uint64_t)w->n_failed[n] << 1);
@@ -133,7 +136,9 @@ uint64_t world_hash(const struct world *w) {
     return hash_end(&h);
 }
 
-int64_t world_now_us(const struct world *w) { return w->now_us; }
+int64_t world_now_us(const struct world *w) {
+    return w->now_us;
+}
 
 int64_t world_next_us(const struct world *w) {
     const struct heap_node *ev = heap_min(&w->events);
@@ -195,7 +200,9 @@ int world_pdu(const struct world *w, oid id, struct world_pdu *out, struct err *
     int rc = world_thing(w->m, id, THING_PDU, &p, e);
     if (rc)
         return rc;
-    *out = (struct world_pdu){.power_w = w->p_power[p], .limit_w = w->p_limit[p], .tripped = w->p_tripped[p],
+    *out = (struct world_pdu){.power_w = w->p_power[p],
+                              .limit_w = w->p_limit[p],
+                              .tripped = w->p_tripped[p],
                               .n_outlet_on = w->m->p_outlets[p]};
     memcpy(out->outlet_on, w->p_outlet[p], sizeof out->outlet_on);
     return 0;
