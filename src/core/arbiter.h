@@ -61,6 +61,8 @@ struct command { /* what must be sent to a device now */
 size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struct command *out, size_t max);
 /* The command was refused or failed: forget it was sent so that it is tried again at the next settle. */
 void arbiter_failed(struct arbiter *a, oid object, const char *field);
+/* When the next lease ends; 0 = none. */
+int64_t arbiter_next_us(const struct arbiter *a);
 /* Seq of {object, field, value, class, by, until, why, wins}. */
 struct doc *arbiter_doc(const struct arbiter *a, const struct estate *s, oid object, struct arena *ar);
 

@@ -1,0 +1,76 @@
+/* Events: what happened, to whoever listens. A listener that is slow is the listener's matter (HTTP drops it). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cycle.h"
+
+uint64_t host_subscribe(struct host *h, event_fn *fn, void *ctx) {
+    struct cycle *c = h->cycle;
+    vec_push(&c->listeners, (struct listener){++c->last_listener, fn, ctx});
+    return c->last_listener;
+}
+
+void host_unsubscribe(struct host *h, uint64_t id) {
+    struct cycle *c = h->cycle;
+    for (size_t i = 0; i < c->listeners.n; i++)
+        if (c->listeners.p[i].id == id)
+            c->listeners.p[i].fn = NULL; /* swept later: a listener may leave while being called */
+}
+
+void events_send(struct host *h, const char *event, const struct doc *data) {
+    struct cycle *c = h->cycle;
+    for (size_t i = 0; i < c->listeners.n; i++)
+        if (c->listeners.p[i].fn)
+            c->listeners.p[i].fn(c->listeners.p[i].ctx, event, data);
+    size_t kept = 0;
+    for (size_t i = 0; i < c->listeners.n; i++)
+        if (c->listeners.p[i].fn)
+            c->listeners.p[kept++] = c->listeners.p[i];
+    c->listeners.n = kept;
+}
+
+void host_event(struct host *h, const char *name, enum severity sev, const char *object, struct doc *fields,
+                const char *text) {
+    struct arena a = ARENA_INIT;
+    struct doc *d = doc_map(&a);
+    doc_put_str(&a, d, "name", name);
+    doc_put_str(&a, d, "severity", severity_words[sev]);
+    doc_put_str(&a, d, "object", object ? object : "");
+    doc_put_str(&a, d, "text", text ? text : "");
+    if (fields)
+        doc_put(d, "fields", doc_copy(&a, fields));
+    host_journal(h, "event", name, object, d, "%s: %s", name, text ? text : "");
+    if (h->cycle->listeners.n)
+        events_send(h, "event", d);
+    arena_free(&a);
+}
+
+/* Changes since the last call, to the listeners. */
+void events_changes(struct host *h) {
+    static const char *const ops[] = {"create", "config", "state", "condition", "delete"};
+    struct cycle *c = h->cycle;
+    if (!c->listeners.n) {
+        c->cursor_events = estate_sequence(h->estate);
+        return;
+    }
+    struct change ch;
+    int got;
+    struct arena a = ARENA_INIT;
+    while ((got = estate_changes(h->estate, &c->cursor_events, &ch))) {
+        struct doc *d = doc_map(&a);
+        if (got < 0) {
+            events_send(h, "resync", d);
+            continue;
+        }
+        doc_put_str(&a, d, "op", ops[ch.op]);
+        doc_put_str(&a, d, "kind", ch.kind->name);
+        doc_put_str(&a, d, "path", arena_printf(&a, "%s/%s", ch.kind->name, ch.name));
+        doc_put_int(&a, d, "revision", (int64_t)ch.sequence);
+        if (estate_alive(h->estate, ch.id) && ch.op != CHANGE_DELETE)
+            doc_put(d, "object", estate_object_doc(h->estate, ch.id, &a));
+        events_send(h, "change", d);
+        if (a.used_bytes > 4u << 20)
+            arena_reset(&a);
+    }
+    arena_free(&a);
+}

@@ -13,7 +13,6 @@
 #include "core/cap.h"
 #include "core/loop.h"
 #include "core/metric.h"
-#include "core/pool.h"
 #include "core/store.h"
 #include "core/verb.h"
 #include "estate/estate.h"
@@ -28,7 +27,6 @@ struct host {
     struct arbiter *arbiter;
     struct metrics *metrics;
     struct verbs *verbs;
-    struct pool *pool;       /* may be NULL in tests */
     struct devices *devices; /* opaque to core: set by app; capabilities use the device/class wrappers */
     struct rng rng;          /* root of this run's universe */
     const struct cap *const *caps; /* NULL-terminated, in order */
@@ -36,10 +34,12 @@ struct host {
     struct cycle *cycle;
     /* Sends an arbitrated set point to its device; done by app through device/. rc comes back by host_acted. */
     void (*act)(struct host *h, const struct command *c);
-    const char *state_folder;
+    char state_folder[256];  /* "" = in memory */
     bool is_twin;            /* no live device: time control is allowed */
-    /* Verification that cannot be in core (job placement …) stays with capabilities; app adds nothing here. */
 };
+
+/* Import an estate file: what is missing is created, what differs is set; one revision, journaled. */
+int host_import(struct host *h, const char *path, struct err *e);
 
 /* Set up the organs (not: devices, act). `state_folder` NULL = in memory. Loads stored objects and capability state. */
 int host_open(struct host *h, struct loop *loop, const struct kind *const *kinds, size_t nkinds,
@@ -70,6 +70,14 @@ void host_event(struct host *h, const char *name, enum severity sev, const char 
 typedef void event_fn(void *ctx, const char *event, const struct doc *data); /* event: "change", "event", "journal" */
 uint64_t host_subscribe(struct host *h, event_fn *fn, void *ctx);
 void host_unsubscribe(struct host *h, uint64_t id);
+
+/* Run one cycle now, outside the usual pacing (tests, scenario runner, clean shutdown). */
+void host_cycle(struct host *h);
+enum cap_mode host_cap_mode(const struct host *h, size_t cap);
+int host_cap_set_mode(struct host *h, const char *cap, enum cap_mode mode, struct err *e);
+extern const struct verb house_verbs[];
+extern const size_t house_nverbs;
+extern const struct metric house_metrics[];
 
 /* Verbs of the house itself: list/show/create/set/delete of every kind, estate begin/commit/…, journal, explain,
  * time, token, goals, caps. Registered by host_open. */

@@ -1,0 +1,599 @@
+/* Verbs of the house: the same for every kind, and those of journal, time, tokens and capabilities. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/civil.h"
+#include "core/host.h"
+
+/* -- every kind: list, show, create, set, delete -- */
+
+static bool matches(struct call *c, oid id, const struct doc *where) {
+    const struct estate *s = c->host->estate;
+    struct field_env env = estate_env(s);
+    static const char *const own[] = {"limit", "after", "fields", "parent"};
+    doc_each(w, where) {
+        bool is_own = false;
+        for (size_t i = 0; i < 4; i++)
+            is_own |= !strcmp(w->key, own[i]);
+        const struct field *f = table_find(c->kind->table, w->key);
+        if (is_own || !f || w->type != DOC_STR)
+            continue;
+        struct doc *v = field_write(f, estate_data(s, id), &c->arena, &env);
+        struct text t = TEXT_INIT;
+        if (v->type == DOC_STR)
+            text_add(&t, v->str.p);
+        else
+            json_print(&t, v, 0);
+        bool same = !strcmp(text_str(&t), w->str.p);
+        text_free(&t);
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
+static struct doc *chosen(struct call *c, struct doc *object, const char *fields) {
+    struct doc *out = doc_map(&c->arena);
+    char *list = arena_strdup(&c->arena, fields), *rest = list;
+    doc_put_str(&c->arena, out, "name", doc_get_str(object, "name", ""));
+    for (char *f; (f = strsep(&rest, ","));) {
+        struct doc *d = doc_get(object, f);
+        if (d && strcmp(f, "name"))
+            doc_put(out, f, doc_copy(&c->arena, d));
+    }
+    return out;
+}
+
+static int64_t number_in(const struct doc *body, const char *key, int64_t fallback) {
+    const struct doc *d = doc_get(body, key);
+    if (d && d->type == DOC_STR)
+        return strtoll(d->str.p, NULL, 10);
+    return d && d->type == DOC_INT ? d->integer : fallback;
+}
+
+static int list_check(struct call *c) {
+    doc_each(w, c->body) {
+        if (!strcmp(w->key, "limit") || !strcmp(w->key, "after") || !strcmp(w->key, "fields") ||
+            !strcmp(w->key, "parent") || table_find(c->kind->table, w->key))
+            continue;
+        const char *names[256];
+        size_t n = 0;
+        for (uint32_t i = 0; i < c->kind->table->nfields && n < 256; i++)
+            names[n++] = c->kind->table->fields[i].name;
+        err_set(&c->err, E_INVAL, "'%.48s' is neither a field of %s nor limit, after, fields, parent", w->key, c->kind->name);
+        const char *near = str_nearest(w->key, names, n);
+        if (near)
+            err_hint(&c->err, "did you mean '%s'?", near);
+        return E_INVAL;
+    }
+    return 0;
+}
+
+static int verb_list(struct call *c) {
+    const struct estate *s = c->host->estate;
+    int64_t limit = number_in(c->body, "limit", 1000);
+    const char *after = doc_get_str(c->body, "after", NULL), *fields = doc_get_str(c->body, "fields", NULL);
+    const char *parent_path = doc_get_str(c->body, "parent", NULL), *last = NULL;
+    oid at = 0, parent = 0;
+    int rc = list_check(c);
+    if (!rc && after)
+        rc = estate_lookup(s, c->kind->name, after, &at, &c->err);
+    if (!rc && parent_path)
+        rc = estate_lookup_path(s, parent_path, &parent, &c->err);
+    if (rc)
+        return rc;
+    if (limit < 1 || limit > 100000)
+        return err_set(&c->err, E_INVAL, "limit: from 1 to 100000, not %lld", (long long)limit);
+    struct doc *items = doc_seq(&c->arena);
+    bool more = false;
+    for (oid id = at; (id = estate_next(s, c->kind->name, id));) {
+        if ((parent && estate_parent(s, id) != parent) || !matches(c, id, c->body))
+            continue;
+        if (items->list.n == (size_t)limit) {
+            more = true;
+            break;
+        }
+        struct doc *d = estate_object_doc(s, id, &c->arena);
+        doc_push(items, fields ? chosen(c, d, fields) : d);
+        last = estate_name(s, id);
+    }
+    c->reply = doc_map(&c->arena);
+    doc_put(c->reply, "items", items);
+    doc_put_int(&c->arena, c->reply, "count", (int64_t)items->list.n);
+    doc_put_int(&c->arena, c->reply, "total", (int64_t)estate_count(s, c->kind->name));
+    if (more)
+        doc_put_str(&c->arena, c->reply, "next", last);
+    return 0;
+}
+
+static int verb_show(struct call *c) {
+    c->reply = estate_object_doc(c->host->estate, c->object, &c->arena);
+    return 0;
+}
+
+static struct doc *without(struct call *c, const char *const *keys) {
+    struct doc *out = doc_map(&c->arena);
+    if (c->body) {
+        out->line = c->body->line;
+        out->column = c->body->column;
+    }
+    for (struct doc *d = c->body ? c->body->list.first : NULL, *next; d; d = next) {
+        bool skip = false;
+        next = d->next;
+        for (size_t i = 0; keys[i]; i++)
+            skip |= !strcmp(keys[i], d->key);
+        if (!skip)
+            doc_put(out, d->key, doc_copy(&c->arena, d));
+    }
+    return out;
+}
+
+/* Commit, or with dry_run only say what would change. */
+static int end(struct call *c, struct txn *t, int rc, const char *why) {
+    uint64_t revision = 0;
+    c->reply = doc_map(&c->arena);
+    if (!rc)
+        rc = txn_check(t, &c->err);
+    if (!rc)
+        doc_put(c->reply, "changes", txn_diff(t, &c->arena));
+    if (rc || c->dry_run) {
+        txn_abort(t);
+        return rc;
+    }
+    if (!(rc = txn_commit(t, c->who.name, why, &revision, &c->err)))
+        doc_put_int(&c->arena, c->reply, "revision", (int64_t)revision);
+    return rc;
+}
+
+static int verb_create(struct call *c) {
+    static const char *const own[] = {"name", "parent", NULL};
+    const char *name = doc_get_str(c->body, "name", NULL), *parent_path = doc_get_str(c->body, "parent", NULL);
+    oid parent = 0, id;
+    if (!name)
+        return err_set(&c->err, E_INVAL, "name is missing: what shall the %s be called?", c->kind->name);
+    if (c->kind->flags & KIND_RUNTIME) {
+        err_set(&c->err, E_INVAL, "a %s is not created by hand", c->kind->name);
+        err_hint(&c->err, "suan job submit FILE makes jobs, tasks and functions");
+        return E_INVAL;
+    }
+    int rc = parent_path ? estate_lookup_path(c->host->estate, parent_path, &parent, &c->err) : 0;
+    if (rc)
+        return rc;
+    struct txn *t = estate_begin(c->host->estate);
+    rc = txn_create(t, c->kind->name, name, parent, without(c, own), c->source, &id, &c->err);
+    return end(c, t, rc, "create");
+}
+
+static int verb_set(struct call *c) {
+    static const char *const own[] = {"name", "parent", NULL};
+    struct txn *t = estate_begin(c->host->estate);
+    return end(c, t, txn_set(t, c->object, without(c, own), c->source, &c->err), "set");
+}
+
+static int verb_delete(struct call *c) {
+    const char *tree = doc_get_str(c->body, "tree", "");
+    struct txn *t = estate_begin(c->host->estate);
+    int rc = *tree || doc_get_bool(c->body, "tree", false) ? txn_delete_tree(t, c->object, &c->err)
+                                                           : txn_delete(t, c->object, &c->err);
+    return end(c, t, rc, "delete");
+}
+
+/* -- estate -- */
+
+static int verb_export(struct call *c) {
+    c->reply = estate_export(c->host->estate, &c->arena, false);
+    return 0;
+}
+
+static int verb_import(struct call *c) {
+    struct doc *d = c->body;
+    const struct doc *text = doc_get(c->body, "text");
+    int rc = 0;
+    if (text && text->type == DOC_STR)
+        rc = yaml_parse(&c->arena, doc_get_str(c->body, "source", "estate"), text->str.p, text->str.n, NULL, &d, &c->err);
+    if (rc)
+        return rc;
+    struct txn *t = estate_begin(c->host->estate);
+    rc = d ? txn_import(t, d, doc_get_str(c->body, "source", c->source), &c->err)
+           : err_set(&c->err, E_INVAL, "a document is wanted");
+    return end(c, t, rc, "import");
+}
+
+static int verb_history(struct call *c) {
+    c->reply = doc_map(&c->arena);
+    doc_put_int(&c->arena, c->reply, "revision", (int64_t)estate_revision(c->host->estate));
+    doc_put(c->reply, "rows", estate_history(c->host->estate, &c->arena, 0, (size_t)number_in(c->body, "limit", 50)));
+    return 0;
+}
+
+struct rollback_in {
+    int64_t revision;
+};
+static const struct field rollback_fields[] = {
+    FIELD_INT(struct rollback_in, revision, .min = 0, .max = 1e15, .flags = F_REQUIRED, .doc = "Revision to go back to."),
+};
+static const struct table table_rollback = TABLE(rollback_in, rollback_fields, "Where to go back to.");
+
+static int verb_rollback(struct call *c) {
+    const struct rollback_in *in = c->in;
+    uint64_t revision;
+    if (c->dry_run)
+        return 0;
+    int rc = estate_rollback(c->host->estate, (uint64_t)in->revision, c->who.name, &revision, &c->err);
+    if (!rc) {
+        c->reply = doc_map(&c->arena);
+        doc_put_int(&c->arena, c->reply, "revision", (int64_t)revision);
+    }
+    return rc;
+}
+
+static int verb_hash(struct call *c) {
+    c->reply = doc_map(&c->arena);
+    doc_put_str(&c->arena, c->reply, "hash",
+                arena_printf(&c->arena, "%016llx", (unsigned long long)estate_hash(c->host->estate)));
+    return 0;
+}
+
+/* -- journal -- */
+
+struct rows {
+    struct call *c;
+    struct doc *list;
+};
+
+static int row_doc(void *ctx, const struct journal_row *r) {
+    struct rows *x = ctx;
+    struct arena *a = &x->c->arena;
+    struct doc *d = doc_map(a), *reasons = NULL;
+    char when[CIVIL_TEXT];
+    civil_print(when, r->time_us);
+    doc_put_int(a, d, "sequence", r->sequence);
+    doc_put_str(a, d, "time", when);
+    doc_put_str(a, d, "kind", r->kind);
+    doc_put_str(a, d, "by", r->by);
+    doc_put_str(a, d, "object", r->object);
+    doc_put_str(a, d, "text", r->text);
+    if (*r->json && !json_parse(a, "journal", r->json, strlen(r->json), NULL, &reasons, NULL))
+        doc_put(d, "reasons", reasons);
+    doc_put_str(a, d, "hash", r->hash);
+    doc_push(x->list, d);
+    return 0;
+}
+
+static int verb_journal(struct call *c) {
+    struct rows x = {c, doc_seq(&c->arena)};
+    struct journal_query q = {.after = number_in(c->body, "after", 0), .before = number_in(c->body, "before", 0),
+                              .newest_first = !doc_get(c->body, "after"), .kind = doc_get_str(c->body, "kind", NULL),
+                              .by = doc_get_str(c->body, "by", NULL), .object = doc_get_str(c->body, "object", NULL),
+                              .limit = number_in(c->body, "limit", 100)};
+    if (q.limit < 1 || q.limit > 10000)
+        return err_set(&c->err, E_INVAL, "limit: from 1 to 10000, not %lld", (long long)q.limit);
+    int rc = journal_read(c->host->store, &q, row_doc, &x, &c->err);
+    c->reply = doc_map(&c->arena);
+    doc_put(c->reply, "rows", x.list);
+    doc_put_int(&c->arena, c->reply, "last", journal_last(c->host->store));
+    return rc;
+}
+
+static int verb_verify(struct call *c) {
+    int64_t rows = 0;
+    int rc = journal_verify(c->host->store, &rows, &c->err);
+    c->reply = doc_map(&c->arena);
+    doc_put_int(&c->arena, c->reply, "rows", rows);
+    doc_put_bool(&c->arena, c->reply, "ok", !rc);
+    return rc;
+}
+
+struct explain_in {
+    char subject[ESTATE_PATH];
+};
+static const struct field explain_fields[] = {
+    FIELD_TEXT(struct explain_in, subject, .flags = F_REQUIRED, .doc = "An object (kind/name) or a journal sequence."),
+};
+static const struct table table_explain = TABLE(explain_in, explain_fields, "What to explain.");
+
+/* The chain of reasons: the row, or the object's decisions, newest first, with what its ancestors were decided. */
+static int verb_explain(struct call *c) {
+    const struct explain_in *in = c->in;
+    struct rows x = {c, doc_seq(&c->arena)};
+    char *tail;
+    int64_t sequence = strtoll(in->subject, &tail, 10);
+    int rc = 0;
+    c->reply = doc_map(&c->arena);
+    doc_put_str(&c->arena, c->reply, "subject", in->subject);
+    if (!*tail && *in->subject) {
+        struct journal_query q = {.after = sequence - 1, .before = sequence + 1, .limit = 1};
+        rc = journal_read(c->host->store, &q, row_doc, &x, &c->err);
+        if (!rc && !x.list->list.n)
+            rc = err_set(&c->err, E_NOTFOUND, "the journal has no row %lld", (long long)sequence);
+    } else {
+        oid id;
+        rc = estate_lookup_path(c->host->estate, in->subject, &id, &c->err);
+        for (; !rc && id; id = estate_parent(c->host->estate, id)) {
+            char path[ESTATE_PATH];
+            estate_path(c->host->estate, id, path);
+            struct journal_query q = {.newest_first = true, .object = path, .limit = 20};
+            rc = journal_read(c->host->store, &q, row_doc, &x, &c->err);
+        }
+        if (!rc)
+            doc_put(c->reply, "claims", arbiter_doc(c->host->arbiter, c->host->estate,
+                                                    0, &c->arena));
+    }
+    doc_put(c->reply, "chain", x.list);
+    return rc;
+}
+
+/* -- system, time -- */
+
+static int verb_status(struct call *c) {
+    struct host *h = c->host;
+    struct doc *d = c->reply = doc_map(&c->arena), *counts = doc_map(&c->arena);
+    struct err why = {0};
+    char now[CIVIL_TEXT];
+    civil_print(now, loop_now_us(h->loop));
+    doc_put_str(&c->arena, d, "product", "Suan");
+    doc_put_str(&c->arena, d, "version", SUAN_VERSION);
+    doc_put_str(&c->arena, d, "time", now);
+    doc_put_bool(&c->arena, d, "twin", h->is_twin);
+    doc_put_bool(&c->arena, d, "store_ok", store_ok(h->store, &why));
+    if (why.code)
+        doc_put_str(&c->arena, d, "store_error", why.message);
+    doc_put_int(&c->arena, d, "revision", (int64_t)estate_revision(h->estate));
+    doc_put_int(&c->arena, d, "journal", journal_last(h->store));
+    doc_put_real(&c->arena, d, "cpu_s", (double)loop_cpu_us() * 1e-6);
+    for (size_t i = 0; i < estate_kind_count(h->estate); i++) {
+        const char *k = estate_kind_at(h->estate, i)->name;
+        doc_put_int(&c->arena, counts, k, (int64_t)estate_count(h->estate, k));
+    }
+    doc_put(d, "objects", counts);
+    doc_put_str(&c->arena, d, "user", c->who.name);
+    doc_put_str(&c->arena, d, "role", role_words[c->who.role]);
+    return 0;
+}
+
+struct time_out {
+    int64_t now_us;
+    double pace_ratio;
+    bool twin;
+};
+static const struct field time_out_fields[] = {
+    FIELD_TIME(struct time_out, now_us, .doc = "Plant time."),
+    FIELD_REAL(struct time_out, pace_ratio, .unit = "1", .doc = "Plant seconds a second."),
+    FIELD_BOOL(struct time_out, twin, .doc = "Whether time can be controlled."),
+};
+static const struct table table_time = TABLE(time_out, time_out_fields, "Plant time.");
+
+static int time_answer(struct call *c) {
+    struct time_out *out = c->out;
+    out->now_us = loop_now_us(c->host->loop);
+    out->pace_ratio = loop_pace_now(c->host->loop);
+    out->twin = c->host->is_twin;
+    return 0;
+}
+
+static int twin_only(struct call *c) {
+    if (c->host->is_twin)
+        return 0;
+    err_set(&c->err, E_STATE, "time is controlled in a twin run only, and a live device is attached");
+    err_hint(&c->err, "suan up ESTATE --twin");
+    return E_STATE;
+}
+
+struct pace_in {
+    double pace_ratio;
+};
+static const struct field pace_fields[] = {
+    FIELD_REAL(struct pace_in, pace_ratio, .unit = "1", .min = 0, .max = 100000, .dflt = "1", .doc = "Plant seconds a second; 0 stops."),
+};
+static const struct table table_pace = TABLE(pace_in, pace_fields, "How fast plant time goes.");
+
+static int verb_pace(struct call *c) {
+    const struct pace_in *in = c->in;
+    int rc = twin_only(c);
+    if (!rc && !c->dry_run)
+        loop_pace(c->host->loop, in->pace_ratio);
+    return rc ? rc : time_answer(c);
+}
+
+static int verb_stop(struct call *c) {
+    int rc = twin_only(c);
+    if (!rc && !c->dry_run)
+        loop_pace(c->host->loop, 0);
+    return rc ? rc : time_answer(c);
+}
+
+struct warp_in {
+    int64_t by_us;
+};
+static const struct field warp_fields[] = {
+    FIELD_SPAN(struct warp_in, by_us, .min = 0, .max = 400.0 * 86400e6, .flags = F_REQUIRED, .doc = "How far to jump."),
+};
+static const struct table table_warp = TABLE(warp_in, warp_fields, "How far plant time jumps.");
+
+static int verb_warp(struct call *c) {
+    const struct warp_in *in = c->in;
+    int rc = twin_only(c);
+    if (!rc && !c->dry_run)
+        loop_warp(c->host->loop, in->by_us);
+    return rc ? rc : time_answer(c);
+}
+
+/* -- tokens -- */
+
+struct token_in {
+    char name[64];
+    int role;
+    char tenant[64];
+    int64_t expires_us;
+};
+static const struct field token_in_fields[] = {
+    FIELD_TEXT(struct token_in, name, .flags = F_REQUIRED, .doc = "Name of the token."),
+    FIELD_ENUM(struct token_in, role, .words = role_words, .dflt = "viewer", .doc = "What it may do."),
+    FIELD_TEXT(struct token_in, tenant, .doc = "Tenant of an owner."),
+    FIELD_TIME(struct token_in, expires_us, .doc = "When it ends."),
+};
+static const struct table table_token_in = TABLE(token_in, token_in_fields, "A token to make.");
+
+static int verb_token_create(struct call *c) {
+    const struct token_in *in = c->in;
+    char secret[65];
+    if (c->dry_run)
+        return 0;
+    int rc = auth_create(c->host->auth, in->name, (enum role)in->role, in->tenant, in->expires_us, secret, &c->err);
+    if (rc)
+        return rc;
+    c->reply = doc_map(&c->arena);
+    doc_put_str(&c->arena, c->reply, "name", in->name);
+    doc_put_str(&c->arena, c->reply, "token", secret);
+    return 0;
+}
+
+static int verb_token_revoke(struct call *c) {
+    const struct token_in *in = c->in;
+    return c->dry_run ? 0 : auth_revoke(c->host->auth, in->name, &c->err);
+}
+
+static void token_row(void *ctx, const struct principal *p, int64_t created_us, int64_t expires_us) {
+    struct rows *x = ctx;
+    struct arena *a = &x->c->arena;
+    struct doc *d = doc_map(a);
+    (void)created_us;
+    doc_put_str(a, d, "name", p->name);
+    doc_put_str(a, d, "role", role_words[p->role]);
+    doc_put_str(a, d, "tenant", p->tenant);
+    doc_put_bool(a, d, "expires", expires_us != 0);
+    doc_push(x->list, d);
+}
+
+static int verb_token_list(struct call *c) {
+    struct rows x = {c, doc_seq(&c->arena)};
+    auth_each(c->host->auth, token_row, &x);
+    c->reply = doc_map(&c->arena);
+    doc_put(c->reply, "items", x.list);
+    return 0;
+}
+
+/* -- capabilities, claims -- */
+
+static struct doc *goal_doc(struct arena *a, const struct goal *g) {
+    struct doc *d = doc_map(a);
+    doc_put_str(a, d, "name", g->name);
+    doc_put_real(a, d, "target", g->target);
+    doc_put_real(a, d, "stretch", g->stretch);
+    doc_put_str(a, d, "unit", g->unit);
+    doc_put_str(a, d, "better", g->better);
+    doc_put_str(a, d, "measured_by", g->measured_by);
+    doc_put_str(a, d, "doc", g->doc);
+    return d;
+}
+
+static int verb_caps(struct call *c) {
+    struct arena *a = &c->arena;
+    struct doc *list = doc_seq(a);
+    for (size_t i = 0; c->host->caps && c->host->caps[i]; i++) {
+        const struct cap *cap = c->host->caps[i];
+        struct doc *d = doc_map(a), *goals = doc_seq(a);
+        doc_put_str(a, d, "name", cap->name);
+        doc_put_str(a, d, "title", cap->title);
+        doc_put_str(a, d, "title_zh", cap->title_zh);
+        doc_put_str(a, d, "family", cap->family);
+        doc_put_str(a, d, "maturity", maturity_words[cap->maturity]);
+        doc_put_str(a, d, "mode", cap_mode_words[host_cap_mode(c->host, i)]);
+        for (size_t k = 0; k < cap->ngoals; k++)
+            doc_push(goals, goal_doc(a, &cap->goals[k]));
+        doc_put(d, "goals", goals);
+        doc_push(list, d);
+    }
+    c->reply = doc_map(a);
+    doc_put(c->reply, "items", list);
+    return 0;
+}
+
+struct mode_in {
+    char cap[48];
+    int mode;
+};
+static const struct field mode_fields[] = {
+    FIELD_TEXT(struct mode_in, cap, .flags = F_REQUIRED, .doc = "Capability."),
+    FIELD_ENUM(struct mode_in, mode, .words = cap_mode_words, .flags = F_REQUIRED, .doc = "off, advise or act."),
+};
+static const struct table table_mode = TABLE(mode_in, mode_fields, "A capability's mode.");
+
+static int verb_mode(struct call *c) {
+    const struct mode_in *in = c->in;
+    return c->dry_run ? 0 : host_cap_set_mode(c->host, in->cap, (enum cap_mode)in->mode, &c->err);
+}
+
+struct claim_in {
+    char object[ESTATE_PATH];
+    char field[48];
+    double value;
+    int64_t lease_us;
+    char why[120];
+};
+static const struct field claim_fields[] = {
+    FIELD_TEXT(struct claim_in, object, .flags = F_REQUIRED, .doc = "Object, kind/name."),
+    FIELD_TEXT(struct claim_in, field, .flags = F_REQUIRED, .doc = "Property to command."),
+    FIELD_REAL(struct claim_in, value, .doc = "Value, in the field's unit."),
+    FIELD_SPAN(struct claim_in, lease_us, .dflt = "1h", .doc = "It falls away after this."),
+    FIELD_TEXT(struct claim_in, why, .dflt = "by hand", .doc = "Reason, for the journal."),
+};
+static const struct table table_claim = TABLE(claim_in, claim_fields, "A claim by hand.");
+
+static int verb_claim_set(struct call *c) {
+    const struct claim_in *in = c->in;
+    struct claim cl = {.value = in->value, .cls = CLAIM_MANUAL, .by = "manual", .order = -1, .field = in->field,
+                       .until_us = loop_now_us(c->host->loop) + in->lease_us};
+    int rc = estate_lookup_path(c->host->estate, in->object, &cl.object, &c->err);
+    str_copy(cl.why, sizeof cl.why, in->why);
+    if (!rc && !c->dry_run)
+        rc = arbiter_claim(c->host->arbiter, &cl, &c->err);
+    return rc;
+}
+
+static int verb_claim_release(struct call *c) {
+    const struct claim_in *in = c->in;
+    oid id;
+    int rc = estate_lookup_path(c->host->estate, in->object, &id, &c->err);
+    if (!rc && !c->dry_run)
+        arbiter_release(c->host->arbiter, id, in->field, "manual");
+    return rc;
+}
+
+static int verb_claim_list(struct call *c) {
+    c->reply = doc_map(&c->arena);
+    doc_put(c->reply, "items", arbiter_doc(c->host->arbiter, c->host->estate, 0, &c->arena));
+    return 0;
+}
+
+#define ANY VERB_READ | VERB_FREE_FORM
+const struct verb house_verbs[] = {
+    {"list", "*", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "All objects of a kind, with filters.", "rack list limit=2", verb_list},
+    {"show", "*", true, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "One object with all its fields.", "centre show zjk", verb_show},
+    {"create", "*", false, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM, 0, NULL, "Make an object.", "tenant create name=lab title=Lab", verb_create},
+    {"set", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_IDEMPOTENT, 0, NULL, "Change fields of an object.", "tenant set lab title=Laboratory", verb_set},
+    {"delete", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_DANGEROUS, 0, NULL, "Delete an object.", "tenant delete lab", verb_delete},
+    {"export", "estate", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "The whole configuration; import reads it back.", "estate export", verb_export},
+    {"import", "estate", false, NULL, NULL, ROLE_ADMIN, VERB_FREE_FORM, 30000000, NULL, "Merge a document into the estate.", NULL, verb_import},
+    {"history", "estate", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Revisions, newest first.", "estate history", verb_history},
+    {"rollback", "estate", false, &table_rollback, NULL, ROLE_ADMIN, VERB_DANGEROUS, 0, NULL, "Go back to a revision, as a new one.", NULL, verb_rollback},
+    {"hash", "estate", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Hash of all that is not volatile.", "estate hash", verb_hash},
+    {"list", "journal", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Decisions, commits, calls and events.", "journal list limit=3", verb_journal},
+    {"verify", "journal", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_SLOW, 60000000, NULL, "Check the hash chain.", "journal verify", verb_verify},
+    {"explain", "system", false, &table_explain, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Why something was decided.", "explain 1", verb_explain},
+    {"status", "system", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "How the controller is.", "system status", verb_status},
+    {"show", "time", false, NULL, &table_time, ROLE_VIEWER, VERB_READ, 0, NULL, "Plant time.", "time show", time_answer},
+    {"stop", "time", false, NULL, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Stop plant time (twin).", NULL, verb_stop},
+    {"pace", "time", false, &table_pace, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Set how fast plant time goes (twin).", NULL, verb_pace},
+    {"warp", "time", false, &table_warp, &table_time, ROLE_OPERATOR, VERB_SLOW, 600000000, NULL, "Jump forwards (twin).", NULL, verb_warp},
+    {"create", "token", false, &table_token_in, NULL, ROLE_ADMIN, 0, 0, NULL, "Make a token; it is shown once.", "token create name=eye role=viewer", verb_token_create},
+    {"revoke", "token", false, &table_token_in, NULL, ROLE_ADMIN, VERB_DANGEROUS, 0, NULL, "End a token at once.", "token revoke name=eye", verb_token_revoke},
+    {"list", "token", false, NULL, NULL, ROLE_ADMIN, VERB_READ, 0, NULL, "Tokens and roles.", "token list", verb_token_list},
+    {"list", "cap", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Capabilities, modes and goals.", "cap list", verb_caps},
+    {"mode", "cap", false, &table_mode, NULL, ROLE_OPERATOR, VERB_IDEMPOTENT, 0, NULL, "Switch a capability off, to advise, or to act.", "cap mode placement mode=act", verb_mode},
+    {"set", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "Command a property by hand.", NULL, verb_claim_set},
+    {"release", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "End a claim by hand.", NULL, verb_claim_release},
+    {"list", "claim", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Who claims what.", "claim list", verb_claim_list},
+};
+const size_t house_nverbs = sizeof house_verbs / sizeof house_verbs[0];

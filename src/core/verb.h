@@ -15,8 +15,10 @@
 
 #include "base/field.h"
 #include "core/auth.h"
+#include "core/loop.h"
 
 struct host;
+struct kind;
 struct call;
 
 enum { CALL_LATER = 1 };
@@ -27,13 +29,14 @@ enum verb_flags {
     VERB_SLOW = 1 << 3,       /* may take longer than a second */
     VERB_QUIET = 1 << 4,      /* changes, but too often for the audit journal: counted only (function invoke) */
     VERB_RAW = 1 << 5,        /* output is call->raw with call->raw_type, not JSON (logs, metrics) */
+    VERB_FREE_FORM = 1 << 6,  /* input is call->body as it came; the verb reads it against the kind's own table */
 };
 
 typedef int verb_fn(struct call *c);
 
 struct verb {
     const char *name; /* "submit" */
-    const char *on;   /* kind name, or capability/"system" name for verbs without an object */
+    const char *on;   /* kind name, "*" = every kind, or capability/"system" name for verbs without an object */
     bool on_object;   /* true: POST /api/v1/<on>/<name>/<verb>; false: POST /api/v1/<on>/<verb> */
     const struct table *in, *out; /* NULL = empty */
     enum role role;
@@ -52,7 +55,10 @@ struct call {
     oid object;               /* on_object verbs */
     const void *in;           /* struct of verb->in, defaults applied; never NULL when verb->in is set */
     void *out;                /* zeroed struct of verb->out */
-    struct doc *body;         /* the parsed body, for verbs that take free-form documents */
+    struct doc *body;         /* the parsed body; VERB_FREE_FORM verbs read it themselves */
+    const char *source;       /* names the body in error places */
+    const struct kind *kind;  /* for the generic verbs of every kind (on = "*") */
+    struct doc *reply;        /* output that has no table: objects, lists */
     struct arena arena;       /* of this call */
     bool dry_run;             /* check everything, change nothing, say what would happen */
     struct text raw;          /* VERB_RAW */
@@ -63,7 +69,11 @@ struct call {
     /* the transport's */
     void (*answer)(struct call *c, int rc);
     void *transport_ctx;
-    struct call_private *private;
+    /* the dispatcher's */
+    struct timer deadline;
+    int64_t begun_us;
+    int rc;
+    bool is_finished;
 };
 
 /* Take a zeroed call with host, who, arena, answer, transport_ctx set; `on`, `object_name` (or NULL), `verb_name` say

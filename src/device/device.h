@@ -7,7 +7,8 @@
  * submit(). Typed wrappers in the class headers are three lines each.
  *
  * A request is owned by the caller until done() is called, exactly once, from the loop, never inside submit().
- * cancel() makes done() come soon with E_CANCELLED. Deadlines are enforced here, in plant time. */
+ * cancel() makes done() come soon with E_CANCELLED. Deadlines are enforced here, in plant time. After cancel() a
+ * backend must not touch the request, its `in` or its `out` again: whoever asked may have given them back. */
 #ifndef SUAN_DEVICE_DEVICE_H
 #define SUAN_DEVICE_DEVICE_H
 
@@ -46,17 +47,20 @@ struct backend {
     /* the implementation's fields follow in its own struct */
 };
 
+enum { DEVICE_NO_DEADLINE = -1 };
 struct device_request {
     const struct device_class *cls;
     const struct verb *verb;
     const void *in;      /* struct of verb->in; must live until done */
     void *out;           /* struct of verb->out */
     struct err err;
-    int64_t deadline_us; /* plant time; 0 = verb's timeout */
+    int64_t deadline_us; /* plant time; 0 = verb's timeout; DEVICE_NO_DEADLINE = the asker cancels by itself */
     void (*done)(struct device_request *r, int rc);
     void *ctx;
+    struct arena arena;  /* documents of `out` are made in it; the door frees it after done() */
     /* the door's own */
     oid id;
+    int rc;
     struct timer timer;
     struct backend *backend;
     void *backend_ctx;
@@ -78,6 +82,14 @@ int device_unfilter(struct devices *d, oid id, const char *name, struct err *e);
 void devices_poll(struct devices *d);
 /* host->act for commandable properties: finds the class verb that sets `field` ("set <field>"). */
 void devices_act(struct host *h, const struct command *c);
+/* Ask one backend, without an object's stack in front: for filters (their backend below) and wire (the twin). Set cls,
+ * verb, in, out, done, ctx, id. */
+void backend_submit(struct backend *b, struct device_request *r);
+/* E_CANCELLED through done(); nothing when it has ended already. */
+void device_cancel(struct device_request *r);
+const struct verb *device_verb(const struct device_class *cls, const char *name); /* NULL = none */
+/* Rows for the dispatcher (CLI, HTTP): the class's verbs that are not arbitrated set points; `fn` asks the device. */
+void devices_add_verbs(struct devices *d, struct verbs *v);
 /* Split "name:key=value,…" into name and a doc of options (unknown keys are refused by open). */
 int backend_spec_parse(struct arena *a, const char *spec, char name[32], struct doc **options, struct err *e);
 

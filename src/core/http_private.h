@@ -1,0 +1,56 @@
+/* Inside the HTTP front: one request, one event stream. Private to core. */
+#ifndef SUAN_CORE_HTTP_PRIVATE_H
+#define SUAN_CORE_HTTP_PRIVATE_H
+
+#include <microhttpd.h>
+
+#include "base/vec.h"
+#include "core/http.h"
+
+enum { BODY_MAX = 4 << 20, HEAD_MAX = 32 << 10, CONNECTIONS_MAX = 256, SLOW_S = 30, STREAM_MAX = 1 << 20 };
+
+struct stream { /* one server-sent-events client */
+    struct http *http;
+    struct MHD_Connection *connection;
+    struct text queue;
+    size_t sent;
+    bool is_suspended, is_lost; /* lost: the queue overflowed; the client is told to resync */
+    uint64_t subscription;
+    struct timer heartbeat;
+    char kinds[128]; /* "job,task": only these; "" = all */
+};
+
+struct http {
+    struct host *host;
+    struct MHD_Daemon *daemon;
+    struct watch watch;
+    struct timer timer;
+    bool is_due; /* MHD_run is deferred already */
+    bool is_loopback;
+    int port;
+    const struct asset *assets;
+    size_t nassets;
+};
+
+struct request {
+    struct http *http;
+    struct MHD_Connection *connection;
+    struct text body;
+    struct call call;
+    bool is_begun, is_answered, is_suspended, is_gone, has_cookie;
+    int status;
+    struct text out;
+    const char *type;
+    char etag[32], extra_name[32], extra_value[160]; /* one more header: Set-Cookie, Allow, WWW-Authenticate */
+};
+
+void http_turn(struct http *s); /* let the library run soon */
+/* Route and start; ends in http_answer, now or later. */
+void api_request(struct request *r, const char *url, const char *method);
+void http_answer(struct request *r, int status, const char *type);
+void http_problem(struct request *r, const struct err *e);
+enum MHD_Result stream_begin(struct request *r);
+struct doc *openapi_doc(struct host *h, struct arena *a);
+struct doc *schema_doc(struct host *h, struct arena *a);
+
+#endif
