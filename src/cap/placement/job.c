@@ -327,7 +327,7 @@ static int verb_policies(struct call *c) {
     return 0;
 }
 
-const struct verb placement_verbs[] = {
+const struct verb placement_verbs[PLACEMENT_VERBS] = {
     {"submit", "job", false, &table_submit_in, &table_submit_out, ROLE_OPERATOR, 0, 0, NULL,
      "Submit a job; answers when it is safely recorded.", "job submit share/jobs/hello.yaml", verb_submit},
     {"cancel", "job", true, NULL, NULL, ROLE_OWNER, VERB_DANGEROUS | VERB_IDEMPOTENT, 0, "queued running",
@@ -336,5 +336,7 @@ const struct verb placement_verbs[] = {
      "What a task has printed.", "task logs hello-say", verb_logs},
     {"policies", "placement", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW, 0, NULL,
      "Names of the scheduling policies.", "placement policies", verb_policies},
+    {"invoke", "function", true, &table_invoke_in, &table_invoke_out, ROLE_OWNER, VERB_QUIET | VERB_SLOW, 60000000,
+     NULL, "Call a function; an instance is started when none is free.", "function invoke wetbulb input={}",
+     verb_function_invoke},
 };
-const size_t placement_nverbs = sizeof placement_verbs / sizeof placement_verbs[0];

@@ -23,6 +23,11 @@ struct placement_config {
 };
 extern const struct table placement_config_table;
 
+struct known_agent {
+    oid agent;
+    int64_t epoch; /* of its connection that was reconciled */
+};
+
 struct placement {
     struct host *host;
     const struct placement_config *config;
@@ -30,7 +35,8 @@ struct placement {
     struct decision decision; /* scratch of decide: large, so not on the stack */
     struct timer lease_timer;
     VEC(oid) ready;           /* tasks to place, in order; rebuilt at start, kept by task_ready() */
-    uint64_t started, finished;
+    VEC(struct known_agent) agents;
+    uint64_t finished;
 };
 
 /* What decide hands to apply and act. */
@@ -55,8 +61,8 @@ void placement_apply(struct host *h, void *state, const struct plan *p);
 void placement_act(struct host *h, void *state, const struct plan *p);
 
 /* job.c: states and the verbs job submit/cancel, task logs … */
-extern const struct verb placement_verbs[];
-extern const size_t placement_nverbs;
+enum { PLACEMENT_VERBS = 5 };
+extern const struct verb placement_verbs[PLACEMENT_VERBS];
 void task_ready(struct placement *p, oid task);
 /* The attempt is over without a result: again, or failed when its retries are spent. */
 void task_retry(struct placement *p, oid task, const char *why);
@@ -82,8 +88,9 @@ void account_task(const struct estate *s, const struct task *t, oid node, double
 void account_add(struct account *sum, const struct account *one);
 
 /* function.c */
-extern const struct verb function_verbs[];
-extern const size_t function_nverbs;
+int verb_function_invoke(struct call *c);
+extern const struct table table_invoke_in, table_invoke_out;
+void function_redeploy(struct placement *p, oid agent); /* tell a (re)connected agent what it serves */
 
 extern const struct cap cap_placement;
 
