@@ -1,0 +1,2 @@
+#include "cap/placement/placement.h"
+int main(void) { return !cap_placement.name; }

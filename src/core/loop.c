@@ -181,7 +181,7 @@ static bool fire(struct loop *l, struct heap *h, int64_t until) {
     return any;
 }
 
-static bool run_deferred(struct loop *l) {
+bool loop_run_deferred(struct loop *l) {
     bool any = false;
     while (l->deferred.n) {
         __typeof__(l->deferred) swap = l->running;
@@ -220,7 +220,7 @@ void loop_warp(struct loop *l, int64_t by_us) {
             l->now_plant = n->at;
         struct timer *t = timer_of(heap_pop(&l->plant));
         t->fn(t->ctx);
-        run_deferred(l);
+        loop_run_deferred(l);
     }
     if (until > l->now_plant)
         l->now_plant = until;
@@ -283,7 +283,7 @@ static bool poll_fds(struct loop *l, int timeout_ms) {
         int got = (ev[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP) ? WATCH_READ : 0) |
                   (ev[i].events & EPOLLOUT ? WATCH_WRITE : 0);
         w->fn(w->ctx, (int)fd, got);
-        run_deferred(l);
+        loop_run_deferred(l);
     }
     return n > 0;
 }
@@ -310,16 +310,16 @@ static bool real_turn(struct loop *l, int64_t wait_us) {
     bool any = poll_fds(l, ms);
     any |= fire(l, &l->mono, l->now_mono);
     any |= fire(l, &l->plant, l->now_plant);
-    any |= run_deferred(l);
+    any |= loop_run_deferred(l);
     return any;
 }
 
 static bool virtual_turn(struct loop *l, int64_t until, int64_t wait_us) {
-    if (run_deferred(l))
+    if (loop_run_deferred(l))
         return true;
     /* While an answer is on its way (hold), wait for it; else only look. */
     bool any = poll_fds(l, l->holds ? (int)(wait_us / 1000) : 0);
-    return any || run_deferred(l) || virtual_step(l, until);
+    return any || loop_run_deferred(l) || virtual_step(l, until);
 }
 
 bool loop_turn(struct loop *l, int64_t wait_us) {

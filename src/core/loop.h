@@ -79,6 +79,7 @@ void watch_stop(struct loop *l, struct watch *w); /* before close(fd) */
 
 /* -- the rest -- */
 void loop_defer(struct loop *l, void (*fn)(void *ctx), void *ctx); /* after the current callback, same round */
+bool loop_run_deferred(struct loop *l); /* now: for closing, when the loop turns no more; whether there was any */
 int loop_signal(struct loop *l, int signo, void (*fn)(void *ctx, int signo), void *ctx);
 /* Called when the child ends (pidfd); status as from waitpid. */
 struct child {

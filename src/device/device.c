@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "estate/kinds.h"
 
 enum { STACK_MAX = 8, POLL_FAILURES = 3, POLL_LANES = 100, ACTS_MAX = 65536 };
 
