@@ -1,28 +1,27 @@
-/* The node agent: one process a centre (or node) that runs work as real, confined processes.
+/* The node agent: runs the work of one centre as real processes, and answers for it.
  *
- *   suan agent --name zjk --controller 127.0.0.1:PORT --pki FOLDER --state FOLDER --share FOLDER
- *
- * It connects to the controller (mutual TLS, core/link.h), announces itself ("hello": name, epoch seen, boot id, cores,
- * memory, peer address), serves the verbs of class executor, and sends reports as events. Peers fetch artifacts from
- * each other over the same protocol.
- *
- * A task survives the agent: a small runner process (runner.c) is its parent, holds a lock on the task's folder, and
- * writes pid, log and exit record there; after kill -9 the new agent reads the folders and re-attaches. Everything
- * that was accepted is on disk (spool.c) before it is answered. */
+ * One process a centre (`suan agent`). It dials the controller over mutual TLS, serves the verbs of class executor
+ * (device/class/executor.h) and streams reports. Everything it has accepted is in its spool before it says so; after a
+ * kill -9 the next agent on the same folder finds the runners that still live and goes on with them. */
 #ifndef SUAN_PLANE_AGENT_AGENT_H
 #define SUAN_PLANE_AGENT_AGENT_H
 
 #include "base/err.h"
 
 struct agent_config {
-    const char *name;            /* agent object's name = CN "agent/<name>" */
-    const char *controller_host;
-    int controller_port;
-    const char *pki_folder;      /* ca.crt, agent-<name>.crt/.key */
-    const char *state_folder;
-    const char *share_folder;    /* read-only programs and input data for jobs: SUAN_SHARE in tasks */
-    const char *program_folder;  /* where job programs lie */
+    const char *name;            /* estate object agent/<name>; its certificate says CN "agent/<name>" */
+    const char *folder;          /* its own: spool, blobs, task folders, logs; 0700 */
+    const char *share;           /* read-only data tasks may see, as $SUAN_SHARE; NULL = none */
+    const char *programs;        /* folder put first in a task's PATH; NULL = none */
+    const char *controller_file; /* JSON {"link":"127.0.0.1:7781"}: read again before every dial */
+    const char *cert, *key, *ca; /* PEM files */
+    const char *address;         /* where peers fetch data: "127.0.0.1" */
+    int slots_warm;              /* runners kept ready; 0 = the default */
 };
-int agent_main(const struct agent_config *c, struct err *e); /* runs until SIGTERM */
+
+/* Runs until SIGTERM or SIGINT; then stops its tasks and leaves nothing behind. */
+int agent_run(const struct agent_config *config, struct err *e);
+/* The body of a slot's runner process: `suan runner` execs into this; fd 3 is its socket to the agent. */
+int runner_main(void);
 
 #endif

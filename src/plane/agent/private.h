@@ -1,0 +1,76 @@
+/* What the parts of the agent share. Private to this folder.
+ *
+ *   serve.c  the link to the controller: hello, calls in, replies and reports out        agent.c  life cycle
+ *   blob.c   content by digest: local store, peers' fetches in and out, paced as the WAN
+ *   task.c   attempts: accept, fetch, run, report, forget          spool.c  what is accepted, durable
+ *   slot.c   runners that wait, one a slot, each in its cgroup     runner.c, sandbox.c  inside the slot
+ *   function.c  warm instances                                     reattach.c  after a restart */
+#ifndef SUAN_PLANE_AGENT_PRIVATE_H
+#define SUAN_PLANE_AGENT_PRIVATE_H
+
+#include "core/loop.h"
+#include "device/class/executor.h"
+#include "plane/agent/agent.h"
+#include "plane/agent/cgroup.h"
+
+struct tasks;     /* task.c */
+struct slots;     /* slot.c */
+struct spool;     /* spool.c */
+struct functions; /* function.c */
+struct blobs;     /* blob.c */
+struct serve;     /* serve.c */
+
+struct agent_state {
+    struct loop *loop;
+    const struct agent_config *config;
+    struct cgroup_set cgroups;
+    struct spool *spool;
+    struct slots *slots;
+    struct tasks *tasks;
+    struct functions *functions;
+    struct blobs *blobs;
+    struct serve *serve;
+};
+
+/* -- task.c: the verbs. All on the loop's thread; `e` is filled on failure -- */
+int tasks_open(struct agent_state *a, struct err *e); /* re-attaches (reattach.c) and sweeps what nobody owns */
+void tasks_close(struct agent_state *a);              /* stops everything that runs */
+/* 0 = durably accepted (or known already); E_CONFLICT = a newer attempt was seen. */
+int task_start(struct agent_state *a, const struct exec_start *in, struct err *e);
+int task_stop(struct agent_state *a, const struct exec_stop *in, struct err *e);
+int task_forget(struct agent_state *a, const struct exec_task *in, struct err *e);
+/* Sequence of reports by table_exec_report. */
+struct doc *task_list(struct agent_state *a, struct arena *ar);
+int task_logs(struct agent_state *a, const struct exec_logs *in, struct exec_log_chunk *out, struct arena *ar,
+              struct err *e);
+/* A new epoch's holder, or a renewal; when `lease_us` passes without a word every task and instance is stopped. */
+int task_lease(struct agent_state *a, const struct exec_lease *in, struct err *e);
+
+/* -- function.c -- */
+typedef void invoked_fn(void *ctx, int rc, const struct exec_invoked *out, const struct err *e);
+int functions_open(struct agent_state *a, struct err *e);
+void functions_close(struct agent_state *a);
+int function_deploy(struct agent_state *a, const struct exec_function *in, struct err *e);
+int function_retire(struct agent_state *a, const struct exec_function *in, struct err *e);
+/* fn is called exactly once, later; `in` may go when this returns. */
+void function_invoke(struct agent_state *a, const struct exec_invoke *in, invoked_fn *fn, void *ctx);
+
+/* -- serve.c -- */
+int serve_open(struct agent_state *a, struct err *e);
+void serve_close(struct agent_state *a);
+/* Event "task" to the controller when it is connected; otherwise dropped: `list` tells it after the next hello. */
+void serve_report(struct agent_state *a, const struct exec_report *r);
+
+/* -- blob.c: content under <folder>/blobs/<digest>, read-only files -- */
+typedef void fetched_fn(void *ctx, int rc, double moved_bytes, const struct err *e);
+int blobs_open(struct agent_state *a, struct err *e);
+void blobs_close(struct agent_state *a);
+/* Takes a finished file in (rename or copy), fsyncs, fills digest "sha256:…" and size. */
+int blob_put(struct agent_state *a, const char *path, char digest[72], int64_t *size, struct err *e);
+/* Path of local content, or E_NOTFOUND. */
+int blob_path(struct agent_state *a, const char *digest, char *out, size_t size, struct err *e);
+/* Makes the content local: already here, or from in->peer (digest verified, partial files resumed or dropped). */
+void blob_fetch(struct agent_state *a, const struct exec_input *in, fetched_fn *fn, void *ctx);
+void blob_fetch_cancel(struct agent_state *a, void *ctx); /* fn of this ctx will not be called */
+
+#endif
