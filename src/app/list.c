@@ -1,0 +1,23 @@
+#include "app/list.h"
+
+#include "cap/placement/placement.h"
+#include "device/class/executor.h"
+#include "device/class/node.h"
+#include "device/class/pdu.h"
+#include "estate/kinds.h"
+
+const struct cap *const app_caps[] = {&cap_placement, NULL};
+
+const struct device_class *const app_classes[] = {&class_pdu, &class_node, &class_executor, NULL};
+
+const struct backend_ops *const app_backends[] = {NULL};
+
+size_t app_kinds(const struct kind *out[ESTATE_KINDS_MAX]) {
+    size_t n = 0;
+    for (size_t i = 0; kinds_foundation[i]; i++)
+        out[n++] = kinds_foundation[i];
+    for (size_t c = 0; app_caps[c]; c++)
+        for (size_t i = 0; app_caps[c]->kinds && app_caps[c]->kinds[i] && n < ESTATE_KINDS_MAX; i++)
+            out[n++] = app_caps[c]->kinds[i];
+    return n;
+}
