@@ -68,26 +68,45 @@ static const char *scalar(struct graph *g, const struct doc *d) {
     }
 }
 
+/* Length of "{name}" at `p`, or 0: other braces (JSON, shell) are plain text. */
+static size_t variable_form(const char *p) {
+    size_t n = *p == '{' ? 1 + strspn(p + 1, "abcdefghijklmnopqrstuvwxyz0123456789_-") : 0;
+    return n > 1 && p[n] == '}' ? n + 1 : 0;
+}
+
+static int unknown_variable(const struct graph *g, const struct graph_task *gt, const char *p, size_t form,
+                            const struct doc *at, struct err *e) {
+    const char *names[FOR_VARS_MAX];
+    char word[ESTATE_NAME];
+    for (uint32_t i = 0; i < gt->n_vars; i++)
+        names[i] = gt->vars[i].name;
+    snprintf(word, sizeof word, "%.*s", (int)(form - 2), p + 1);
+    const char *near = str_nearest(word, names, gt->n_vars);
+    fail(g, at, e, "`for` has no variable", word);
+    if (near)
+        err_hint(e, "did you mean '{%s}'?", near);
+    else
+        err_hint(e, "name it in the task's `for`");
+    return E_INVAL;
+}
+
 /* "{city}" -> its present value. */
 static int expand(struct graph *g, const struct graph_task *gt, const char *in, char *out, size_t size,
                   const struct doc *at, struct err *e) {
     size_t n = 0;
     for (const char *p = in; *p;) {
-        const char *piece = p, *end = NULL;
-        size_t len = 1;
-        if (*p == '{' && (end = strchr(p, '}'))) {
+        const char *piece = p;
+        size_t len = 1, form = variable_form(p);
+        if (form) {
             piece = NULL;
             for (uint32_t i = 0; i < gt->n_vars; i++)
-                if (strlen(gt->vars[i].name) == (size_t)(end - p - 1) &&
-                    !strncmp(gt->vars[i].name, p + 1, (size_t)(end - p - 1)))
+                if (strlen(gt->vars[i].name) == form - 2 && !strncmp(gt->vars[i].name, p + 1, form - 2))
                     piece = gt->vars[i].values[gt->vars[i].at];
             if (!piece)
-                return fail(g, at, e, "no variable of `for` for", in);
+                return unknown_variable(g, gt, p, form, at, e);
             len = strlen(piece);
-            p = end + 1;
-        } else {
-            p++;
         }
+        p += form ? form : 1;
         if (n + len >= size)
             return fail(g, at, e, "too long:", in);
         memcpy(out + n, piece, len);
