@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/cycle.h"
+#include "core/telemetry.h"
 
 static const char *const call_labels[] = {"on", "verb", "code", NULL}, *const cap_labels[] = {"cap", NULL};
 static const double call_bounds[] = {0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, INFINITY};
@@ -21,6 +22,8 @@ const struct metric house_metrics[] = {
     {"suan_decide_seconds", METRIC_HISTOGRAM, "seconds", cap_labels, decide_bounds, 0, "How long deciding took."},
     {"suan_plan_dropped", METRIC_COUNTER, NULL, cap_labels, NULL, 0, "Parts of plans over a limit."},
 };
+
+enum { CONFIG_TEXT = 8192 };
 
 struct restore {
     struct host *h;
@@ -57,9 +60,28 @@ static int refill_object(void *ctx, const char *kind, const char *name, const ch
     return rc;
 }
 
+/* What was configured before; fields that this version does not know or accept any more are dropped, not fatal. */
+static void config_load(struct host *h, size_t i) {
+    const struct table *t = h->caps[i]->config;
+    char key[96], json[CONFIG_TEXT];
+    struct arena a = ARENA_INIT;
+    struct doc *d = NULL;
+    snprintf(key, sizeof key, "config.%s", h->caps[i]->name);
+    if (t && !store_get(h->store, key, json, sizeof json, NULL) &&
+        !json_parse(&a, key, json, strlen(json), NULL, &d, NULL)) {
+        doc_each(f, d) {
+            struct doc one = {.type = DOC_MAP};
+            doc_push(&one, arena_copy(&a, f, sizeof *f));
+            table_read(t, h->cycle->caps[i].config, &one, key, NULL, TABLE_RESTORE, NULL);
+        }
+    }
+    arena_free(&a);
+}
+
 static int modes_load(struct host *h) {
     for (size_t i = 0; i < h->cycle->n_caps; i++) {
         char key[96], word[24];
+        config_load(h, i);
         snprintf(key, sizeof key, "mode.%s", h->caps[i]->name);
         if (store_get(h->store, key, word, sizeof word, NULL))
             continue;
@@ -123,6 +145,7 @@ int host_open(struct host *h, struct loop *loop, const struct kind *const *kinds
     h->arbiter = arbiter_new();
     h->metrics = metrics_new();
     h->verbs = verbs_new();
+    h->telemetry = telemetry_new(h);
     metrics_add_table(h->metrics, house_metrics, sizeof house_metrics / sizeof house_metrics[0]);
     verbs_add(h->verbs, house_verbs, house_nverbs);
     size_t n = 0;
@@ -169,6 +192,7 @@ void host_close(struct host *h) {
         if (h->caps[i]->stop && h->cap_state[i])
             h->caps[i]->stop(h, h->cap_state[i]);
     cycle_free(h);
+    telemetry_free(h->telemetry);
     auth_close(h->auth);
     store_close(h->store);
     verbs_free(h->verbs);
@@ -205,6 +229,51 @@ int host_cap_set_mode(struct host *h, const char *cap, enum cap_mode mode, struc
     h->cycle->caps[i].due = true;
     host_kick(h);
     return 0;
+}
+
+struct doc *host_cap_config(const struct host *h, size_t cap, struct arena *a) {
+    return table_write(h->caps[cap]->config, h->cycle->caps[cap].config, a, NULL, 0);
+}
+
+static int config_keep(struct host *h, const char *cap, const char *json, struct err *e) {
+    char key[96];
+    snprintf(key, sizeof key, "config.%s", cap);
+    if (strlen(json) >= CONFIG_TEXT)
+        return err_set(e, E_LIMIT, "the configuration of %s is longer than %d bytes", cap, CONFIG_TEXT - 1);
+    int rc = store_begin(h->store, e);
+    if (!rc && !(rc = store_put(h->store, key, json, e)))
+        rc = store_commit(h->store, e);
+    return rc;
+}
+
+int host_cap_configure(struct host *h, const char *cap, const struct doc *fields, const char *source, bool dry_run,
+                       struct err *e) {
+    size_t i = 0;
+    while (i < h->cycle->n_caps && strcmp(h->caps[i]->name, cap))
+        i++;
+    if (i == h->cycle->n_caps)
+        return err_set(e, E_NOTFOUND, "there is no capability '%.48s'", cap);
+    const struct table *t = h->caps[i]->config;
+    if (!t)
+        return err_set(e, E_INVAL, "capability %s has nothing to configure", cap);
+    struct arena a = ARENA_INIT;
+    struct text json = TEXT_INIT;
+    void *wanted = arena_copy(&a, h->cycle->caps[i].config, t->size);
+    int rc = table_read(t, wanted, fields, source, NULL, TABLE_SET, e);
+    if (!rc)
+        rc = table_check(t, wanted, e);
+    if (!rc && !dry_run) {
+        json_print(&json, table_write(t, wanted, &a, NULL, 0), 0);
+        rc = config_keep(h, cap, text_str(&json), e);
+    }
+    if (!rc && !dry_run) {
+        memcpy(h->cycle->caps[i].config, wanted, t->size); /* in place: the capability holds a pointer to it */
+        h->cycle->caps[i].due = true;
+        host_kick(h);
+    }
+    text_free(&json);
+    arena_free(&a);
+    return rc;
 }
 
 static int file_read(const char *path, struct text *out, struct err *e) {

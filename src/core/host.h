@@ -18,6 +18,7 @@
 #include "estate/estate.h"
 
 struct devices; /* device/device.h */
+struct telemetry; /* core/telemetry.h */
 
 struct host {
     struct loop *loop;
@@ -27,6 +28,7 @@ struct host {
     struct arbiter *arbiter;
     struct metrics *metrics;
     struct verbs *verbs;
+    struct telemetry *telemetry; /* the last hour, for charts */
     struct devices *devices; /* opaque to core: set by app; capabilities use the device/class wrappers */
     struct rng rng;          /* root of this run's universe */
     const struct cap *const *caps; /* NULL-terminated, in order */
@@ -75,6 +77,11 @@ void host_unsubscribe(struct host *h, uint64_t id);
 void host_cycle(struct host *h);
 enum cap_mode host_cap_mode(const struct host *h, size_t cap);
 int host_cap_set_mode(struct host *h, const char *cap, enum cap_mode mode, struct err *e);
+/* Its configuration as a document; and changing fields of it: checked as a whole, kept over restarts, read by the
+ * capability from its next decide on. */
+struct doc *host_cap_config(const struct host *h, size_t cap, struct arena *a);
+int host_cap_configure(struct host *h, const char *cap, const struct doc *fields, const char *source, bool dry_run,
+                       struct err *e);
 extern const struct verb house_verbs[];
 extern const size_t house_nverbs;
 extern const struct metric house_metrics[];

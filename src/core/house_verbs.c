@@ -5,106 +5,16 @@
 
 #include "base/civil.h"
 #include "core/host.h"
+#include "core/list.h"
+#include "core/telemetry.h"
 
-/* -- every kind: list, show, create, set, delete -- */
-
-static bool matches(struct call *c, oid id, const struct doc *where) {
-    const struct estate *s = c->host->estate;
-    struct field_env env = estate_env(s);
-    static const char *const own[] = {"limit", "after", "fields", "parent"};
-    doc_each(w, where) {
-        bool is_own = false;
-        for (size_t i = 0; i < 4; i++)
-            is_own |= !strcmp(w->key, own[i]);
-        const struct field *f = table_find(c->kind->table, w->key);
-        if (is_own || !f || w->type != DOC_STR)
-            continue;
-        struct doc *v = field_write(f, estate_data(s, id), &c->arena, &env);
-        struct text t = TEXT_INIT;
-        if (v->type == DOC_STR)
-            text_add(&t, v->str.p);
-        else
-            json_print(&t, v, 0);
-        bool same = !strcmp(text_str(&t), w->str.p);
-        text_free(&t);
-        if (!same)
-            return false;
-    }
-    return true;
-}
-
-static struct doc *chosen(struct call *c, struct doc *object, const char *fields) {
-    struct doc *out = doc_map(&c->arena);
-    char *list = arena_strdup(&c->arena, fields), *rest = list;
-    doc_put_str(&c->arena, out, "name", doc_get_str(object, "name", ""));
-    for (char *f; (f = strsep(&rest, ","));) {
-        struct doc *d = doc_get(object, f);
-        if (d && strcmp(f, "name"))
-            doc_put(out, f, doc_copy(&c->arena, d));
-    }
-    return out;
-}
+/* -- every kind: show, create, set, delete; list is in list.c -- */
 
 static int64_t number_in(const struct doc *body, const char *key, int64_t fallback) {
     const struct doc *d = doc_get(body, key);
     if (d && d->type == DOC_STR)
         return strtoll(d->str.p, NULL, 10);
     return d && d->type == DOC_INT ? d->integer : fallback;
-}
-
-static int list_check(struct call *c) {
-    doc_each(w, c->body) {
-        if (!strcmp(w->key, "limit") || !strcmp(w->key, "after") || !strcmp(w->key, "fields") ||
-            !strcmp(w->key, "parent") || table_find(c->kind->table, w->key))
-            continue;
-        const char *names[256];
-        size_t n = 0;
-        for (uint32_t i = 0; i < c->kind->table->nfields && n < 256; i++)
-            names[n++] = c->kind->table->fields[i].name;
-        err_set(&c->err, E_INVAL, "'%.48s' is neither a field of %s nor limit, after, fields, parent", w->key, c->kind->name);
-        const char *near = str_nearest(w->key, names, n);
-        if (near)
-            err_hint(&c->err, "did you mean '%s'?", near);
-        return E_INVAL;
-    }
-    return 0;
-}
-
-static int verb_list(struct call *c) {
-    const struct estate *s = c->host->estate;
-    int64_t limit = number_in(c->body, "limit", 1000);
-    const char *after = doc_get_str(c->body, "after", NULL), *fields = doc_get_str(c->body, "fields", NULL);
-    const char *parent_path = doc_get_str(c->body, "parent", NULL), *last = NULL;
-    oid at = 0, parent = 0;
-    int rc = list_check(c);
-    if (!rc && after)
-        rc = estate_lookup(s, c->kind->name, after, &at, &c->err);
-    if (!rc && parent_path)
-        rc = estate_lookup_path(s, parent_path, &parent, &c->err);
-    if (rc)
-        return rc;
-    if (limit < 1 || limit > 100000)
-        return err_set(&c->err, E_INVAL, "limit: from 1 to 100000, not %lld", (long long)limit);
-    struct doc *items = doc_seq(&c->arena);
-    bool more = false;
-    for (oid id = at; (id = estate_next(s, c->kind->name, id));) {
-        if ((parent && estate_parent(s, id) != parent) || !matches(c, id, c->body))
-            continue;
-        if (items->list.n == (size_t)limit) {
-            more = true;
-            break;
-        }
-        struct doc *d = estate_object_doc(s, id, &c->arena);
-        doc_push(items, fields ? chosen(c, d, fields) : d);
-        last = estate_name(s, id);
-    }
-    c->reply = doc_map(&c->arena);
-    doc_put(c->reply, "items", items);
-    doc_put_int(&c->arena, c->reply, "count", (int64_t)items->list.n);
-    doc_put_int(&c->arena, c->reply, "total", (int64_t)estate_count(s, c->kind->name));
-    if (more)
-        doc_put_str(&c->arena, c->reply, "next", last);
-    return 0;
 }
 
 static int verb_show(struct call *c) {
@@ -503,6 +413,8 @@ static int verb_caps(struct call *c) {
         for (size_t k = 0; k < cap->ngoals; k++)
             doc_push(goals, goal_doc(a, &cap->goals[k]));
         doc_put(d, "goals", goals);
+        if (cap->config)
+            doc_put(d, "config", host_cap_config(c->host, i, a));
         doc_push(list, d);
     }
     c->reply = doc_map(a);
@@ -523,6 +435,14 @@ static const struct table table_mode = TABLE(mode_in, mode_fields, "A capability
 static int verb_mode(struct call *c) {
     const struct mode_in *in = c->in;
     return c->dry_run ? 0 : host_cap_set_mode(c->host, in->cap, (enum cap_mode)in->mode, &c->err);
+}
+
+/* Body: cap=…, and the fields to change. */
+static int verb_cap_config(struct call *c) {
+    static const char *const own[] = {"cap", NULL};
+    const char *cap = doc_get_str(c->body, "cap", "");
+    c->reply = doc_map(&c->arena);
+    return host_cap_configure(c->host, cap, without(c, own), c->source, c->dry_run, &c->err);
 }
 
 struct claim_in {
@@ -584,6 +504,7 @@ const struct verb house_verbs[] = {
     {"explain", "system", false, &table_explain, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Why something was decided.", "explain 1", verb_explain},
     {"status", "system", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "How the controller is.", "system status", verb_status},
     {"show", "time", false, NULL, &table_time, ROLE_VIEWER, VERB_READ, 0, NULL, "Plant time.", "time show", time_answer},
+    {"show", "telemetry", false, &table_telemetry, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "The last hour of what flows: power, load, use.", "telemetry show kind=centre field=power_w", verb_telemetry},
     {"stop", "time", false, NULL, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Stop plant time (twin).", NULL, verb_stop},
     {"pace", "time", false, &table_pace, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Set how fast plant time goes (twin).", NULL, verb_pace},
     {"warp", "time", false, &table_warp, &table_time, ROLE_OPERATOR, VERB_SLOW, 600000000, NULL, "Jump forwards (twin).", NULL, verb_warp},
@@ -592,6 +513,7 @@ const struct verb house_verbs[] = {
     {"list", "token", false, NULL, NULL, ROLE_ADMIN, VERB_READ, 0, NULL, "Tokens and roles.", "token list", verb_token_list},
     {"list", "cap", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Capabilities, modes and goals.", "cap list", verb_caps},
     {"mode", "cap", false, &table_mode, NULL, ROLE_OPERATOR, VERB_IDEMPOTENT, 0, NULL, "Switch a capability off, to advise, or to act.", "cap mode placement mode=act", verb_mode},
+    {"config", "cap", false, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_IDEMPOTENT, 0, NULL, "Change a capability's configuration; kept over restarts.", "cap config cap=placement jobs_max=10000", verb_cap_config},
     {"set", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "Command a property by hand.", NULL, verb_claim_set},
     {"release", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "End a claim by hand.", NULL, verb_claim_release},
     {"list", "claim", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Who claims what.", "claim list", verb_claim_list},

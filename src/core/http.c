@@ -9,6 +9,7 @@
 
 #include "core/http_private.h"
 #include "core/log.h"
+#include "core/telemetry.h"
 
 static void turn(void *ctx) {
     struct http *s = ctx;
@@ -100,7 +101,9 @@ static enum MHD_Result send_asset(struct request *r, const struct asset *a) {
     MHD_add_response_header(p, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(p, "X-Frame-Options", "DENY");
     MHD_add_response_header(p, "Referrer-Policy", "no-referrer");
-    MHD_add_response_header(p, "Cache-Control", "no-cache");
+    /* Files below /assets/ carry a hash of their content in their name; the page that names them does not. */
+    bool is_hashed = str_starts(a->path, "/assets/");
+    MHD_add_response_header(p, "Cache-Control", is_hashed ? "public, max-age=31536000, immutable" : "no-cache");
     MHD_add_response_header(p, "Content-Security-Policy",
                             "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
                             "frame-ancestors 'none'; base-uri 'none'; form-action 'self'");
@@ -231,6 +234,7 @@ int http_open(struct host *h, const struct http_config *config, struct http **ou
         http_close(s);
         return err_set(e, rc, "cannot watch the HTTP port");
     }
+    telemetry_start(h->telemetry);
     *out = s;
     return 0;
 }

@@ -2,15 +2,16 @@
  *
  *   GET  /                       the console (embedded)          GET /healthz /readyz
  *   GET  /metrics                OpenMetrics                     GET /api/v1/openapi.json  /api/v1/schema
- *   GET  /api/v1/<kind>          list: ?limit= ?after= ?fields=a,b ?<field>=<value> ?parent=kind/name
+ *   GET  /api/v1/<kind>          list: core/list.h says its words
  *   POST /api/v1/<kind>          create {name, parent, fields…}
  *   GET|PATCH|DELETE /api/v1/<kind>/<name>      If-Match: "<revision>" honoured; ETag sent
  *   POST /api/v1/<kind>/<name>/<verb>    POST /api/v1/<on>/<verb>     GET for VERB_READ verbs, fields as query
  *   GET  /api/v1/events          server-sent events (?kinds=job,task), Last-Event-ID replays from the feed
  *   ?dry_run=1 on every changing call.
  * Authorization: Bearer <token>; the console keeps it in a cookie `suan` (HttpOnly, SameSite=Strict) set by
- * POST /api/v1/session. Refused within limits: head > 32 KiB, body > 4 MiB, more than 256 connections, a request
- * slower than 30 s, JSON deeper than 32. Errors are application/problem+json. Binds loopback unless told otherwise. */
+ * POST /api/v1/session {token} and cleared by DELETE. Refused within limits: head > 32 KiB, body > 4 MiB, more than 256
+ * connections, a request slower than 30 s, JSON deeper than 32. Errors are application/problem+json. Binds loopback
+ * unless told otherwise. */
 #ifndef SUAN_CORE_HTTP_H
 #define SUAN_CORE_HTTP_H
 

@@ -161,6 +161,14 @@ static void session(struct request *r) {
     arena_free(&a);
 }
 
+/* The browser cannot forget an HttpOnly cookie by itself. */
+static void session_end(struct request *r) {
+    strcpy(r->extra_name, "Set-Cookie");
+    strcpy(r->extra_value, "suan=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    text_add(&r->out, "{}");
+    http_answer(r, 200, "application/json");
+}
+
 /* Documents about the API itself, for whoever may read. */
 static bool own_document(struct request *r, const char *path) {
     struct host *h = r->http->host;
@@ -253,6 +261,8 @@ void api_request(struct request *r, const char *url, const char *method) {
         http_answer(r, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     } else if (!strcmp(url, "/api/v1/session") && !strcmp(method, "POST")) {
         session(r);
+    } else if (!strcmp(url, "/api/v1/session") && !strcmp(method, "DELETE")) {
+        session_end(r);
     } else if (!strncmp(url, "/api/v1/", 8) && url[8]) {
         char path[256];
         if (!str_copy(path, sizeof path, url + 8))
