@@ -4,13 +4,14 @@
 #include "device/class/executor.h"
 #include "device/class/node.h"
 #include "device/class/pdu.h"
+#include "device/twin/twin.h"
 #include "estate/kinds.h"
 
 const struct cap *const app_caps[] = {&cap_placement, NULL};
 
 const struct device_class *const app_classes[] = {&class_pdu, &class_node, &class_executor, NULL};
 
-const struct backend_ops *const app_backends[] = {NULL};
+const struct backend_ops *const app_backends[] = {&backend_twin_pdu, &backend_twin_node, NULL};
 
 size_t app_kinds(const struct kind *out[ESTATE_KINDS_MAX]) {
     size_t n = 0;

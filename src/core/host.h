@@ -19,6 +19,7 @@
 
 struct devices; /* device/device.h */
 struct telemetry; /* core/telemetry.h */
+struct twin;    /* device/twin/twin.h */
 
 struct host {
     struct loop *loop;
@@ -30,6 +31,7 @@ struct host {
     struct verbs *verbs;
     struct telemetry *telemetry; /* the last hour, for charts */
     struct devices *devices; /* opaque to core: set by app; capabilities use the device/class wrappers */
+    struct twin *twin;       /* opaque to core: the built-in world, set by twin_open; NULL = none */
     struct rng rng;          /* root of this run's universe */
     const struct cap *const *caps; /* NULL-terminated, in order */
     void **cap_state;        /* one per capability */

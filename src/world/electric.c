@@ -45,7 +45,7 @@ static bool node_unswitched(const struct world_model *m, uint32_t n) {
 }
 
 bool node_fed(const struct world *w, uint32_t n) {
-    return node_unswitched(w->m, n) || node_feeds(w, n);
+    return !w->r_cut[w->m->n_rack[n]] && (node_unswitched(w->m, n) || node_feeds(w, n));
 }
 
 static double node_load_limit(const struct world *w, uint32_t n, const struct curve *c) {
@@ -100,7 +100,7 @@ void rack_settle(struct world *w, uint32_t r) {
         node_settle(w, n);
         double input = w->n_power[n] * (1 + PDU_LOSS_RATIO);
         sum += input;
-        uint32_t feeds = n_pdus ? node_feeds(w, n) : 0;
+        uint32_t feeds = n_pdus && !w->r_cut[r] ? node_feeds(w, n) : 0;
         double share = feeds ? input / (double)__builtin_popcount(feeds) : 0;
         for (uint32_t p = 0; feeds >> p; p++)
             if (feeds >> p & 1)

@@ -53,6 +53,19 @@ static int poke_supply(struct world *w, uint32_t r, double v, struct err *e) {
     w->r_supply[r] = v;
     return 0;
 }
+static int cut_set(struct world *w, uint32_t r, bool cut) {
+    w->r_cut[r] = cut;
+    rack_settle(w, r);
+    return 0;
+}
+static int poke_cut(struct world *w, uint32_t r, double v, struct err *e) {
+    (void)v, (void)e;
+    return cut_set(w, r, true);
+}
+static int poke_feed(struct world *w, uint32_t r, double v, struct err *e) {
+    (void)v, (void)e;
+    return cut_set(w, r, false);
+}
 static int poke_rack_load(struct world *w, uint32_t r, double v, struct err *e) {
     (void)e;
     for (uint32_t n = w->m->r_first_node[r]; n < w->m->r_first_node[r] + w->m->r_n_nodes[r]; n++)
@@ -69,13 +82,15 @@ static const struct poke pokes[] = {
     {"repair", THING_NODE, false, 0, 0, poke_repair, "repair node/NAME"},
     {"trip", THING_PDU, false, 0, 0, poke_trip, "trip pdu/NAME"},
     {"reset", THING_PDU, false, 0, 0, poke_reset, "reset pdu/NAME"},
+    {"cut", THING_RACK, false, 0, 0, poke_cut, "cut rack/NAME"},
+    {"feed", THING_RACK, false, 0, 0, poke_feed, "feed rack/NAME"},
     {"supply", THING_RACK, true, -20, 60, poke_supply, "supply rack/NAME -20..60"},
 };
 enum { POKES = sizeof pokes / sizeof pokes[0] };
 
 static int poke_refuse(struct err *e, const char *command) {
     err_set(e, E_INVAL, "the world does not know how to '%.100s'", command);
-    err_hint(e, "one of: load node|rack, unload, fail, repair node, trip, reset pdu, supply rack");
+    err_hint(e, "one of: load node|rack, unload, fail, repair node, trip, reset pdu, cut, feed, supply rack");
     return E_INVAL;
 }
 

@@ -16,6 +16,7 @@ static const struct part parts[] = {
     PART(n_forced, THING_NODE),   PART(n_since, THING_NODE),  PART(n_on, THING_NODE),       PART(n_failed, THING_NODE),
     PART(n_rng, THING_NODE),      PART(n_work, THING_NODE),   PART(r_power, THING_RACK),    PART(r_air, THING_RACK),
     PART(r_energy_j, THING_RACK), PART(r_supply, THING_RACK), PART(r_since, THING_RACK),    PART(r_hot, THING_RACK),
+    PART(r_cut, THING_RACK),
     PART(p_power, THING_PDU),     PART(p_limit, THING_PDU),   PART(p_outlet, THING_PDU),    PART(p_tripped, THING_PDU),
     PART(p_over, THING_PDU),
 };
@@ -125,7 +126,7 @@ uint64_t world_hash(const struct world *w) {
         hash_real(&h, w->r_air[r]);
         hash_real(&h, w->r_energy_j[r]);
         hash_real(&h, w->r_supply[r]);
-        hash_u64(&h, w->r_hot[r]);
+        hash_u64(&h, (uint64_t)w->r_hot[r] | (uint64_t)w->r_cut[r] << 1);
     }
     for (uint32_t p = 0; p < w->m->n_pdus; p++) {
         hash_real(&h, w->p_limit[p]);
@@ -191,6 +192,7 @@ int world_node(const struct world *w, oid id, struct world_node *out, struct err
         .temperature_c = world_rack_inlet_c(w, w->m->r_id[w->m->n_rack[n]]),
         .cap_w = w->n_cap[n],
         .on = w->n_on[n] && !w->n_failed[n] && node_fed(w, n),
+        .fed = node_fed(w, n),
     };
     return 0;
 }
@@ -203,6 +205,7 @@ int world_pdu(const struct world *w, oid id, struct world_pdu *out, struct err *
     *out = (struct world_pdu){.power_w = w->p_power[p],
                               .limit_w = w->p_limit[p],
                               .tripped = w->p_tripped[p],
+                              .fed = !w->r_cut[w->m->p_rack[p]],
                               .n_outlet_on = w->m->p_outlets[p]};
     memcpy(out->outlet_on, w->p_outlet[p], sizeof out->outlet_on);
     return 0;

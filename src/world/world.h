@@ -35,8 +35,8 @@ void world_advance(struct world *w, int64_t to_us);
 int64_t world_next_us(const struct world *w);
 
 /* -- what instruments can see: true values; quantisation, noise and delay are the device twin's -- */
-struct world_node { double power_w, utilisation_ratio, temperature_c, cap_w; bool on; };
-struct world_pdu { double power_w, limit_w; bool outlet_on[48]; uint32_t n_outlet_on; bool tripped; };
+struct world_node { double power_w, utilisation_ratio, temperature_c, cap_w; bool on, fed; }; /* fed: power reaches it */
+struct world_pdu { double power_w, limit_w; bool outlet_on[48]; uint32_t n_outlet_on; bool tripped, fed; };
 int world_node(const struct world *w, oid id, struct world_node *out, struct err *e);
 int world_pdu(const struct world *w, oid id, struct world_pdu *out, struct err *e);
 double world_rack_inlet_c(const struct world *w, oid rack);
@@ -56,7 +56,7 @@ typedef void world_work_fn(void *ctx, int64_t handle, bool finished);
 int64_t world_work(struct world *w, oid node, double cores, double work_core_s, world_work_fn *fn, void *ctx);
 void world_work_stop(struct world *w, int64_t handle);
 
-/* -- the scenario's door -- "load node/n1 0.9", "trip pdu/p1", "fail node/n3", "repair node/n3", "supply rack/r1 30" */
+/* -- the scenario's door -- "load node/n1 0.9", "trip pdu/p1", "fail node/n3", "repair node/n3", "supply rack/r1 30", "cut rack/r1", "feed rack/r1" */
 int world_poke(struct world *w, const char *command, struct err *e);
 
 #endif

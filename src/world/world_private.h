@@ -90,7 +90,7 @@ struct world {
     /* racks */
     double *r_power, *r_air, *r_energy_j, *r_supply;
     int64_t *r_since;
-    bool *r_hot;
+    bool *r_hot, *r_cut; /* cut: nothing feeds the rack */
     /* PDUs */
     double *p_power, *p_limit;
     bool (*p_outlet)[48];

@@ -1,0 +1,118 @@
+/* One small machine room for the tests of devices: a host in memory on a virtual loop, an estate of racks of 16 nodes
+ * with a PDU, the twin, the device table. */
+#ifndef SUAN_TEST_DEVICE_ROOM_H
+#define SUAN_TEST_DEVICE_ROOM_H
+
+#include "../world/estate_text.h"
+#include "device/class/node.h"
+#include "device/class/pdu.h"
+#include "device/twin/twin.h"
+
+static const int64_t ROOM_T0 = 1767225600000000; /* 2026-01-01 */
+
+struct room {
+    struct host host;
+    struct loop *loop;
+    struct twin *twin;
+    struct devices *devices;
+    struct err err;
+};
+
+/* `pdu` and `node`: backend texts of all units. The seed makes everything. */
+static inline void room_import(struct room *m, const char *pdu, const char *node) {
+    char text[4096];
+    struct arena a = ARENA_INIT;
+    struct doc *d;
+    uint64_t revision;
+    snprintf(text, sizeof text,
+             ESTATE_HEAD "          - name: r[01-02]\n"
+                         "            budget_w: 5000\n"
+                         "            pdu:\n"
+                         "              - name: p\n"
+                         "                backend: \"%s\"\n"
+                         "            node:\n"
+                         "              - name: n[01-16]\n"
+                         "                model: srv\n"
+                         "                backend: \"%s\"\n",
+             pdu, node);
+    int rc = yaml_parse(&a, "room", text, strlen(text), NULL, &d, &m->err);
+    struct txn *t = estate_begin(m->host.estate);
+    if (!rc)
+        rc = txn_import(t, d, "room", &m->err);
+    if (rc)
+        txn_abort(t);
+    else
+        rc = txn_commit(t, "test", "room", &revision, &m->err);
+    arena_free(&a);
+    if (rc) {
+        fprintf(stderr, "%s: %s\n", m->err.place, m->err.message);
+        abort();
+    }
+}
+
+static inline void room_open(struct room *m, enum loop_kind kind, const struct device_class *const *classes,
+                             const struct backend_ops *const *backends, const char *pdu, const char *node,
+                             uint64_t seed) {
+    memset(m, 0, sizeof *m);
+    m->loop = loop_new(kind, kind == LOOP_VIRTUAL ? ROOM_T0 : 0);
+    if (host_open(&m->host, m->loop, kinds_foundation, foundation_count(), NULL, NULL, seed, &m->err))
+        abort();
+    room_import(m, pdu, node);
+    if (twin_open(&m->host, seed, &m->twin, &m->err) ||
+        devices_open(&m->host, classes, backends, &m->devices, &m->err))
+        abort();
+    m->host.devices = m->devices;
+    m->host.act = devices_act;
+}
+
+static inline void room_close(struct room *m) {
+    devices_close(m->devices);
+    twin_close(m->twin);
+    host_close(&m->host);
+    loop_free(m->loop);
+}
+
+static inline oid room_find(struct room *m, const char *path) {
+    oid id = 0;
+    if (estate_lookup_path(m->host.estate, path, &id, &m->err))
+        abort();
+    return id;
+}
+
+/* A request and how often, when and how it ended. */
+struct asked {
+    struct device_request r;
+    struct room *room;
+    int done, rc;
+    int64_t at_us;
+    struct err err;
+    union {
+        struct pdu_reading pdu;
+        struct node_reading node;
+    } out;
+};
+
+static inline void asked_done(struct device_request *r, int rc) {
+    struct asked *a = r->ctx;
+    a->done++;
+    a->rc = rc;
+    a->err = r->err;
+    a->at_us = loop_now_us(a->room->loop);
+}
+
+static inline void ask(struct room *m, oid id, const char *verb, const void *in, struct asked *a) {
+    *a = (struct asked){.room = m};
+    a->r = (struct device_request){.in = in, .out = &a->out, .done = asked_done, .ctx = a};
+    device_submit(m->devices, id, verb, &a->r);
+}
+
+/* Ask and wait, at most a minute of plant time. */
+static inline int ask_now(struct room *m, oid id, const char *verb, const void *in, struct asked *a) {
+    ask(m, id, verb, in, a);
+    int64_t until = loop_now_us(m->loop) + 60000000;
+    while (!a->done && loop_now_us(m->loop) < until)
+        loop_turn(m->loop, 1000000);
+    return a->done ? a->rc : E_INTERNAL;
+}
+
+#endif
