@@ -17,8 +17,8 @@ enum { SCHEMA = 1, STATEMENTS = 8 };
 
 enum statement { PUT_OBJECT, DELETE_OBJECT, PUT_VALUE, GET_VALUE, APPEND, BEGIN, COMMIT, ROLLBACK };
 static const char *const sql[STATEMENTS] = {
-    [PUT_OBJECT] = "INSERT INTO object(kind,name,parent,revision,json) VALUES(?,?,?,?,?) "
-                   "ON CONFLICT(kind,name) DO UPDATE SET revision=excluded.revision, json=excluded.json",
+    [PUT_OBJECT] = ("INSERT INTO object(kind,name,parent,revision,json) VALUES(?,?,?,?,?) "
+                    "ON CONFLICT(kind,name) DO UPDATE SET revision=excluded.revision, json=excluded.json"),
     [DELETE_OBJECT] = "DELETE FROM object WHERE kind=? AND name=?",
     [PUT_VALUE] = "INSERT INTO value(key,value) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
     [GET_VALUE] = "SELECT value FROM value WHERE key=?",

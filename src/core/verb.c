@@ -64,9 +64,6 @@ int verbs_lookup(const struct verbs *v, const char *on, const char *name, const 
             names[n++] = r->name;
         ons[m++] = r->on;
     }
-    bool known = n && names[0];
-    for (size_t i = 0; i < m; i++)
-        known |= !strcmp(ons[i], on);
     err_set(e, E_NOTFOUND, "%.48s has no verb '%.48s'", on, name);
     const char *near = str_nearest(name, names, n), *near_on = str_nearest(on, ons, m);
     if (near)
