@@ -17,7 +17,7 @@
 
 #include "base/vec.h"
 
-enum { HEAD = 5, CHUNK = 65536, HANDSHAKE_US = 10000000 };
+enum { HEAD = 5, CHUNK = 65536, HANDSHAKE_US = 10000000, ENCRYPT_EARLY = 1 << 18, ACCEPT_PAUSE_US = 100000 };
 
 struct link_identity {
     SSL_CTX *ctx;
@@ -27,18 +27,21 @@ struct wire_link {
     struct loop *loop;
     int fd;
     struct watch watch;
-    struct timer deadline; /* of connecting and the handshake */
+    struct timer timer; /* until open: end of the handshake's time; then the keep-alive beat */
     SSL *ssl;
     BIO *from_net, *to_net;
-    bool is_open, is_closing, in_callback, is_connecting, was_full;
+    bool is_open, is_closing, is_connecting, is_paused, is_flush_due, is_broken, was_high;
+    int64_t heard_us, said_us, moved_us; /* mono: last bytes in, last frame out, last bytes the socket took */
     char expect[96], peer[96], fingerprint[65];
     struct link_handler handler;
     void *ctx;
     struct text in;  /* plain bytes not yet a frame */
     size_t in_at;
-    struct text out; /* cipher bytes not yet sent */
+    struct text plain; /* frames not yet encrypted */
+    struct text out;   /* cipher bytes not yet sent */
     size_t out_at;
-    struct link_listener *listener;
+    struct link_listener *listener;  /* while its handshake is not finished: in the listener's list */
+    struct wire_link *older, *newer;
 };
 
 struct link_listener {
@@ -48,6 +51,9 @@ struct link_listener {
     struct link_identity *id;
     struct link_handler handler;
     void *ctx;
+    struct timer pause;
+    struct wire_link *oldest, *newest; /* handshakes */
+    int handshakes;
 };
 
 static int ssl_fail(struct err *e, const char *what) {
@@ -92,8 +98,28 @@ static void destroy(void *ctx) {
     struct wire_link *l = ctx;
     SSL_free(l->ssl);
     text_free(&l->in);
+    text_free(&l->plain);
     text_free(&l->out);
     free(l);
+}
+
+/* The handshake is over, one way or the other. */
+static void listener_leave(struct wire_link *l) {
+    struct link_listener *ll = l->listener;
+    if (!ll)
+        return;
+    *(l->older ? &l->older->newer : &ll->oldest) = l->newer;
+    *(l->newer ? &l->newer->older : &ll->newest) = l->older;
+    l->listener = NULL;
+    ll->handshakes--;
+}
+
+static void listener_enter(struct link_listener *ll, struct wire_link *l) {
+    l->listener = ll;
+    l->older = ll->newest;
+    *(ll->newest ? &ll->newest->newer : &ll->oldest) = l;
+    ll->newest = l;
+    ll->handshakes++;
 }
 
 static void end(struct wire_link *l, int code, const char *why) {
@@ -102,7 +128,8 @@ static void end(struct wire_link *l, int code, const char *why) {
         return;
     l->is_closing = true;
     err_set(&e, code, "%s", why);
-    timer_cancel(l->loop, &l->deadline);
+    listener_leave(l);
+    timer_cancel(l->loop, &l->timer);
     watch_stop(l->loop, &l->watch);
     close(l->fd);
     l->fd = -1;
@@ -110,17 +137,6 @@ static void end(struct wire_link *l, int code, const char *why) {
         l->handler.closed(l->ctx, l, &e);
     /* Freed later: whoever called us may still hold it on its stack. */
     loop_defer(l->loop, destroy, l);
-}
-
-void link_close(struct wire_link *l) {
-    if (!l || l->is_closing)
-        return;
-    /* What was queued goes out if the socket takes it now. */
-    if (l->out.n > l->out_at) {
-        ssize_t n = send(l->fd, l->out.p + l->out_at, l->out.n - l->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)n;
-    }
-    end(l, E_CANCELLED, "closed here");
 }
 
 /* -- sending -- */
@@ -132,19 +148,36 @@ static void collect(struct wire_link *l) {
         text_add_n(&l->out, buffer, (size_t)n);
 }
 
-static void flush(struct wire_link *l) {
+static void encrypt(struct wire_link *l) {
+    for (size_t at = 0; at < l->plain.n;) {
+        size_t left = l->plain.n - at;
+        int k = SSL_write(l->ssl, l->plain.p + at, left > CHUNK ? CHUNK : (int)left);
+        if (k <= 0) {
+            ERR_clear_error();
+            l->is_broken = true;
+            break;
+        }
+        at += (size_t)k;
+        collect(l);
+    }
+    text_reset(&l->plain);
+}
+
+/* What the socket takes now. An error is left to the reader or the timer, so that sending never ends a link. */
+static void push(struct wire_link *l) {
     collect(l);
-    while (l->out_at < l->out.n && !l->is_connecting) {
+    while (l->out_at < l->out.n && !l->is_connecting && !l->is_broken) {
         ssize_t n = send(l->fd, l->out.p + l->out_at, l->out.n - l->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
             break;
         if (n < 0) {
-            end(l, E_UNAVAIL, strerror(errno));
-            return;
+            l->is_broken = true;
+            break;
         }
         l->out_at += (size_t)n;
+        l->moved_us = loop_mono_us(l->loop);
     }
-    if (l->out_at == l->out.n) {
+    if (l->out_at == l->out.n || l->is_broken) {
         text_reset(&l->out);
         l->out_at = 0;
     } else if (l->out_at > 1 << 20) {
@@ -152,69 +185,114 @@ static void flush(struct wire_link *l) {
         l->out.n -= l->out_at;
         l->out_at = 0;
     }
-    watch_events(l->loop, &l->watch, WATCH_READ | (l->out.n || l->is_connecting ? WATCH_WRITE : 0));
-    if (l->was_full && l->out.n - l->out_at < LINK_QUEUE_MAX / 2) {
-        l->was_full = false;
+}
+
+void link_close(struct wire_link *l) {
+    if (!l || l->is_closing)
+        return;
+    /* What was queued goes out if the socket takes it now. */
+    if (l->is_open)
+        encrypt(l);
+    push(l);
+    end(l, E_CANCELLED, "closed here");
+}
+
+static void flush(struct wire_link *l) {
+    if (l->is_open)
+        encrypt(l);
+    push(l);
+    if (l->is_broken) {
+        end(l, E_UNAVAIL, "the connection broke");
+        return;
+    }
+    watch_events(l->loop, &l->watch,
+                 (l->is_paused ? 0 : WATCH_READ) | (l->out.n || l->is_connecting ? WATCH_WRITE : 0));
+    if (l->was_high && link_queued(l) < LINK_QUEUE_LOW) {
+        l->was_high = false;
         if (l->handler.drained)
             l->handler.drained(l->ctx, l);
     }
 }
 
-size_t link_queued(const struct wire_link *l) { return l->out.n - l->out_at; }
+static void flush_due(void *ctx) {
+    struct wire_link *l = ctx;
+    l->is_flush_due = false;
+    if (!l->is_closing)
+        flush(l);
+}
 
-static int put(struct wire_link *l, const void *p, size_t n, struct err *e) {
-    const char *at = p;
-    while (n) {
-        int k = SSL_write(l->ssl, at, n > CHUNK ? CHUNK : (int)n);
-        if (k <= 0)
-            return ssl_fail(e, "cannot encrypt");
-        collect(l);
-        at += k;
-        n -= (size_t)k;
-    }
+static void flush_soon(struct wire_link *l) {
+    if (l->is_flush_due)
+        return;
+    l->is_flush_due = true;
+    loop_defer(l->loop, flush_due, l);
+}
+
+size_t link_queued(const struct wire_link *l) { return l->plain.n + l->out.n - l->out_at; }
+
+/* Begin a frame in the queue; the caller appends its payload and calls frame_end. */
+static int frame_begin(struct wire_link *l, char type, struct err *e) {
+    char head[HEAD] = {0, 0, 0, 0, type};
+    if (!l->is_open || l->is_closing)
+        return err_set(e, E_UNAVAIL, "the link is not open");
+    if (link_queued(l) > LINK_QUEUE_MAX)
+        return err_set(e, E_LIMIT, "the link's queue is full: the other side does not read");
+    text_add_n(&l->plain, head, HEAD);
     return 0;
 }
 
-static int frame(struct wire_link *l, char type, const void *head, size_t head_n, const void *p, size_t n,
-                 struct err *e) {
-    unsigned char h[HEAD + 8];
-    size_t size = head_n + n;
-    if (!l->is_open || l->is_closing)
-        return err_set(e, E_UNAVAIL, "the link is not open");
-    if (size > LINK_FRAME_MAX)
+static int frame_end(struct wire_link *l, size_t begin, struct err *e) {
+    size_t size = l->plain.n - begin - HEAD;
+    if (size > LINK_FRAME_MAX) {
+        l->plain.n = begin;
         return err_set(e, E_LIMIT, "a message of %zu bytes is larger than the limit of %d", size, LINK_FRAME_MAX);
-    if (link_queued(l) + size > LINK_QUEUE_MAX) {
-        l->was_full = true;
-        return err_set(e, E_LIMIT, "the link's queue is full: the other side does not read");
     }
-    h[0] = (unsigned char)(size >> 24);
-    h[1] = (unsigned char)(size >> 16);
-    h[2] = (unsigned char)(size >> 8);
-    h[3] = (unsigned char)size;
-    h[4] = (unsigned char)type;
-    if (head_n)
-        memcpy(h + HEAD, head, head_n);
-    int rc = put(l, h, HEAD + head_n, e);
-    if (!rc)
-        rc = put(l, p, n, e);
-    if (!rc)
-        flush(l);
-    return rc;
+    for (int i = 0; i < 4; i++)
+        l->plain.p[begin + (size_t)i] = (char)(unsigned char)(size >> (24 - 8 * i));
+    l->said_us = loop_mono_us(l->loop);
+    if (l->plain.n > ENCRYPT_EARLY)
+        encrypt(l);
+    l->was_high |= link_queued(l) >= LINK_QUEUE_LOW;
+    flush_soon(l);
+    return 0;
 }
 
 int link_send(struct wire_link *l, const struct doc *d, struct err *e) {
-    struct text t = TEXT_INIT;
-    json_print(&t, d, 0);
-    int rc = frame(l, 'J', NULL, 0, t.p, t.n, e);
-    text_free(&t);
-    return rc;
+    size_t begin = l->plain.n;
+    int rc = frame_begin(l, 'J', e);
+    if (rc)
+        return rc;
+    json_print(&l->plain, d, 0);
+    return frame_end(l, begin, e);
 }
 
 int link_send_bytes(struct wire_link *l, uint64_t stream, const void *p, size_t n, struct err *e) {
-    unsigned char id[8];
+    char id[8];
+    size_t begin = l->plain.n;
+    int rc = frame_begin(l, 'B', e);
+    if (rc)
+        return rc;
     for (int i = 0; i < 8; i++)
-        id[i] = (unsigned char)(stream >> (56 - 8 * i));
-    return frame(l, 'B', id, sizeof id, p, n, e);
+        id[i] = (char)(unsigned char)(stream >> (56 - 8 * i));
+    text_add_n(&l->plain, id, sizeof id);
+    text_add_n(&l->plain, p, n);
+    return frame_end(l, begin, e);
+}
+
+/* Paused, we read nothing; then a socket that takes our bytes is the sign of life. */
+static void beat(void *ctx) {
+    struct wire_link *l = ctx;
+    int64_t now = loop_mono_us(l->loop), life = l->heard_us;
+    if (l->is_paused && l->moved_us > life)
+        life = l->moved_us;
+    if (now - life > LINK_SILENCE_US) {
+        end(l, E_TIMEOUT, "nothing was heard from the peer in time");
+        return;
+    }
+    size_t begin = l->plain.n;
+    if (now - l->said_us >= LINK_BEAT_US / 2 && !frame_begin(l, 'P', NULL))
+        frame_end(l, begin, NULL);
+    timer_mono_in(l->loop, &l->timer, LINK_BEAT_US, beat, l);
 }
 
 /* -- receiving -- */
@@ -233,12 +311,15 @@ static bool one_frame(struct wire_link *l) {
         return false;
     l->in_at += HEAD + n;
     if (p[4] == 'J') {
-        static const struct doc_limits limits = {.bytes_max = LINK_FRAME_MAX, .depth_max = 32};
+        static const struct doc_limits limits = {.bytes_max = LINK_FRAME_MAX, .depth_max = 32, .nodes_max = 500000};
         struct arena a = ARENA_INIT;
         struct doc *d = NULL;
         struct err e = {0};
-        if (json_parse(&a, "link", (const char *)p + HEAD, n, &limits, &d, &e))
+        if (json_parse(&a, "link", (const char *)p + HEAD, n, &limits, &d, &e)) {
+            err_context(&e, "the peer sent no JSON");
             end(l, E_PARSE, e.message);
+        } else if (d->type != DOC_MAP)
+            end(l, E_PARSE, "the peer sent a message that is not a map");
         else if (l->handler.message)
             l->handler.message(l->ctx, l, d, &a);
         arena_free(&a);
@@ -248,69 +329,118 @@ static bool one_frame(struct wire_link *l) {
             id = id << 8 | p[HEAD + i];
         if (l->handler.bytes)
             l->handler.bytes(l->ctx, l, id, p + HEAD + 8, n - 8);
-    } else {
+    } else if (p[4] != 'P' || n) {
         end(l, E_PARSE, "the peer sent a message of unknown type");
     }
     return !l->is_closing;
 }
 
-static void opened(struct wire_link *l) {
+/* The name in a certificate; one with a NUL inside, or too long, is none. */
+static bool name_take(struct wire_link *l) {
     X509 *c = SSL_get1_peer_certificate(l->ssl);
     unsigned char digest[32];
     unsigned n = 0;
-    if (!c || X509_NAME_get_text_by_NID(X509_get_subject_name(c), NID_commonName, l->peer, sizeof l->peer) < 0) {
-        X509_free(c);
+    X509_NAME *subject = c ? X509_get_subject_name(c) : NULL;
+    int size = subject ? X509_NAME_get_text_by_NID(subject, NID_commonName, NULL, 0) : -1;
+    bool good = size > 0 && size < (int)sizeof l->peer &&
+                X509_NAME_get_text_by_NID(subject, NID_commonName, l->peer, sizeof l->peer) == size &&
+                strlen(l->peer) == (size_t)size && X509_digest(c, EVP_sha256(), digest, &n) == 1;
+    if (good)
+        hex_encode(l->fingerprint, digest, sizeof digest);
+    else
+        l->peer[0] = 0;
+    X509_free(c);
+    return good;
+}
+
+static void opened(struct wire_link *l) {
+    if (!name_take(l)) {
         end(l, E_AUTH, "the peer showed no name");
         return;
     }
-    X509_digest(c, EVP_sha256(), digest, &n);
-    X509_free(c);
-    hex_encode(l->fingerprint, digest, sizeof digest);
     if (*l->expect && strcmp(l->expect, l->peer)) {
-        end(l, E_AUTH, "the peer is somebody else");
+        char why[256];
+        snprintf(why, sizeof why, "the peer is '%.90s', not '%.90s'", l->peer, l->expect);
+        end(l, E_AUTH, why);
         return;
     }
-    timer_cancel(l->loop, &l->deadline);
+    listener_leave(l);
     l->is_open = true;
+    l->heard_us = l->said_us = l->moved_us = loop_mono_us(l->loop);
+    timer_mono_in(l->loop, &l->timer, LINK_BEAT_US, beat, l);
     if (l->handler.opened)
         l->handler.opened(l->ctx, l, l->peer, l->fingerprint);
 }
 
+/* In words: what is wrong with the peer's certificate, or what its alert says of ours. */
+static void tls_failed(struct wire_link *l) {
+    char why[200];
+    long verdict = SSL_get_verify_result(l->ssl);
+    unsigned long code = ERR_get_error();
+    const char *reason = ERR_reason_error_string(code);
+    if (verdict != X509_V_OK)
+        snprintf(why, sizeof why, "the peer's certificate is refused: %s", X509_verify_cert_error_string(verdict));
+    else
+        snprintf(why, sizeof why, "TLS failed: %.150s", reason ? reason : "unknown");
+    ERR_clear_error();
+    name_take(l);
+    push(l); /* the alert tells the other side why */
+    end(l, E_AUTH, why);
+}
+
+static void frames(struct wire_link *l) {
+    while (!l->is_closing && !l->is_paused && one_frame(l))
+        ;
+    if (!l->is_closing && l->in_at) {
+        memmove(l->in.p, l->in.p + l->in_at, l->in.n - l->in_at);
+        l->in.n -= l->in_at;
+        l->in_at = 0;
+    }
+}
+
 static void decrypt(struct wire_link *l) {
+    char buffer[CHUNK];
     if (!l->is_open) {
         int rc = SSL_do_handshake(l->ssl);
         if (rc == 1) {
             collect(l);
             opened(l);
         } else if (SSL_get_error(l->ssl, rc) != SSL_ERROR_WANT_READ) {
-            char why[160];
-            ERR_error_string_n(ERR_get_error(), why, sizeof why);
-            ERR_clear_error();
-            flush(l); /* the alert tells the other side why */
-            end(l, E_AUTH, why);
+            tls_failed(l);
             return;
         }
     }
-    char buffer[CHUNK];
-    while (l->is_open && !l->is_closing) {
+    while (l->is_open && !l->is_closing && !l->is_paused) {
         int n = SSL_read(l->ssl, buffer, sizeof buffer);
         if (n <= 0) {
             int code = SSL_get_error(l->ssl, n);
-            if (code != SSL_ERROR_WANT_READ) {
-                ERR_clear_error();
+            if (code == SSL_ERROR_SSL)
+                tls_failed(l);
+            else if (code != SSL_ERROR_WANT_READ)
                 end(l, E_UNAVAIL, "the peer ended the link");
-            }
             break;
         }
         text_add_n(&l->in, buffer, (size_t)n);
-        while (!l->is_closing && one_frame(l))
-            ;
-        if (!l->is_closing && l->in_at) {
-            memmove(l->in.p, l->in.p + l->in_at, l->in.n - l->in_at);
-            l->in.n -= l->in_at;
-            l->in_at = 0;
-        }
+        frames(l);
     }
+}
+
+static void resume(void *ctx) {
+    struct wire_link *l = ctx;
+    if (l->is_closing || l->is_paused)
+        return;
+    frames(l);
+    if (!l->is_closing)
+        decrypt(l);
+    if (!l->is_closing)
+        flush(l);
+}
+
+void link_pause(struct wire_link *l, bool paused) {
+    if (l->is_closing || l->is_paused == paused)
+        return;
+    l->is_paused = paused;
+    loop_defer(l->loop, paused ? flush_due : resume, l);
 }
 
 static void ready(void *ctx, int fd, int events) {
@@ -328,7 +458,7 @@ static void ready(void *ctx, int fd, int events) {
     }
     if (events & WATCH_READ) {
         /* A bounded bite, so that one talkative peer does not starve the others. */
-        for (int i = 0; i < 16 && !l->is_closing; i++) {
+        for (int i = 0; i < 16 && !l->is_closing && !l->is_paused; i++) {
             ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
             if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
                 break;
@@ -336,6 +466,7 @@ static void ready(void *ctx, int fd, int events) {
                 end(l, E_UNAVAIL, n ? strerror(errno) : "the peer ended the connection");
                 return;
             }
+            l->heard_us = loop_mono_us(l->loop);
             BIO_write(l->from_net, buffer, (int)n);
             decrypt(l);
         }
@@ -364,11 +495,16 @@ static struct wire_link *link_new(struct loop *loop, int fd, struct link_identit
     l->handler = *h;
     l->ctx = ctx;
     l->is_connecting = is_client;
-    timer_mono_in(loop, &l->deadline, HANDSHAKE_US, late, l);
+    timer_mono_in(loop, &l->timer, HANDSHAKE_US, late, l);
     watch_start(loop, &l->watch, fd, WATCH_READ | (is_client ? WATCH_WRITE : 0), ready, l);
     if (is_client)
         SSL_do_handshake(l->ssl);
     return l;
+}
+
+static void accept_again(void *ctx) {
+    struct link_listener *ll = ctx;
+    watch_events(ll->loop, &ll->watch, WATCH_READ);
 }
 
 static void incoming(void *ctx, int fd, int events) {
@@ -376,9 +512,16 @@ static void incoming(void *ctx, int fd, int events) {
     (void)events;
     for (int i = 0; i < 64; i++) {
         int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (c < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+            /* The connection stays in the kernel's queue: look again later instead of turning in place. */
+            watch_events(ll->loop, &ll->watch, 0);
+            timer_mono_in(ll->loop, &ll->pause, ACCEPT_PAUSE_US, accept_again, ll);
+        }
         if (c < 0)
             return;
-        link_new(ll->loop, c, ll->id, false, &ll->handler, ll->ctx);
+        if (ll->handshakes >= LINK_HANDSHAKES_MAX)
+            end(ll->oldest, E_LIMIT, "too many connections are being set up");
+        listener_enter(ll, link_new(ll->loop, c, ll->id, false, &ll->handler, ll->ctx));
     }
 }
 
@@ -413,9 +556,16 @@ int link_listen(struct loop *loop, const char *address, int port, struct link_id
 
 int link_listener_port(const struct link_listener *ll) { return ll->port; }
 
+void link_listener_identity(struct link_listener *ll, struct link_identity *id) { ll->id = id; }
+
 void link_listener_free(struct link_listener *ll) {
     if (!ll)
         return;
+    while (ll->oldest) {
+        ll->oldest->handler = (struct link_handler){0}; /* its ctx may go with the listener's owner */
+        end(ll->oldest, E_CANCELLED, "closed here");
+    }
+    timer_cancel(ll->loop, &ll->pause);
     watch_stop(ll->loop, &ll->watch);
     close(ll->fd);
     free(ll);

@@ -230,7 +230,7 @@ extern const struct table table_account, table_artifact;
 
 enum centre_state { CENTRE_UNKNOWN, CENTRE_UP, CENTRE_CUT_OFF };
 enum node_state { NODE_UP, NODE_DOWN, NODE_DRAINED };
-enum agent_state { AGENT_AWAY, AGENT_CONNECTED, AGENT_LAPSED };
+enum agent_presence { AGENT_AWAY, AGENT_CONNECTED, AGENT_LAPSED };
 enum function_state { FUNCTION_IDLE, FUNCTION_WARM, FUNCTION_FAILED };
 
 /* Power of a node of this model at a load 0..1: linear between the points of the curve. */

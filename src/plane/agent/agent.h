@@ -6,6 +6,8 @@
 #ifndef SUAN_PLANE_AGENT_AGENT_H
 #define SUAN_PLANE_AGENT_AGENT_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 struct agent_config {
@@ -17,6 +19,7 @@ struct agent_config {
     const char *cert, *key, *ca; /* PEM files */
     const char *address;         /* where peers fetch data: "127.0.0.1" */
     int slots_warm;              /* runners kept ready; 0 = the default */
+    int64_t blobs_max_bytes;     /* content kept at most, least recently used goes first; 0 = 16 GiB */
 };
 
 /* Runs until SIGTERM or SIGINT; then stops its tasks and leaves nothing behind. */

@@ -61,16 +61,21 @@ void serve_close(struct agent_state *a);
 /* Event "task" to the controller when it is connected; otherwise dropped: `list` tells it after the next hello. */
 void serve_report(struct agent_state *a, const struct exec_report *r);
 
-/* -- blob.c: content under <folder>/blobs/<digest>, read-only files -- */
+/* -- blob.c: content under <folder>/blobs/<64 hex digits>, read-only files -- */
 typedef void fetched_fn(void *ctx, int rc, double moved_bytes, const struct err *e);
 int blobs_open(struct agent_state *a, struct err *e);
-void blobs_close(struct agent_state *a);
-/* Takes a finished file in (rename or copy), fsyncs, fills digest "sha256:…" and size. */
+void blobs_close(struct agent_state *a); /* waiting fetches end with E_CANCELLED */
+/* Copies a file in (the source stays; it may still be written to), fsyncs, fills digest "sha256:…" and size. */
 int blob_put(struct agent_state *a, const char *path, char digest[72], int64_t *size, struct err *e);
-/* Path of local content, or E_NOTFOUND. */
+/* Path of local content, or E_NOTFOUND. What is in use is linked (link(2)) or used within a minute: content with one
+ * name only that was not asked for in the last minute may go when the quota is reached. */
 int blob_path(struct agent_state *a, const char *digest, char *out, size_t size, struct err *e);
-/* Makes the content local: already here, or from in->peer (digest verified, partial files resumed or dropped). */
+/* Makes the content local: already here, or from in->peer (digest verified, partial files resumed or dropped).
+ * fn is called once, later, never inside this call; moved_bytes is 0 for what was here already. */
 void blob_fetch(struct agent_state *a, const struct exec_input *in, fetched_fn *fn, void *ctx);
 void blob_fetch_cancel(struct agent_state *a, void *ctx); /* fn of this ctx will not be called */
+/* Our door for peers: opened at the first call, with our certificate as it is now at every call. */
+int blob_listen(struct agent_state *a, struct err *e);
+void blob_address(struct agent_state *a, char out[64]); /* "127.0.0.1:41017"; "" before blob_listen */
 
 #endif
