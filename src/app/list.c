@@ -1,13 +1,15 @@
 #include "app/list.h"
 
+#include "cap/example/example.h"
 #include "cap/placement/placement.h"
+#include "cap/powercap/powercap.h"
 #include "device/class/executor.h"
 #include "device/class/node.h"
 #include "device/class/pdu.h"
 #include "device/twin/twin.h"
 #include "estate/kinds.h"
 
-const struct cap *const app_caps[] = {&cap_placement, NULL};
+const struct cap *const app_caps[] = {&cap_placement, &cap_powercap, &cap_example, NULL};
 
 const struct device_class *const app_classes[] = {&class_pdu, &class_node, &class_executor, NULL};
 
