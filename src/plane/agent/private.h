@@ -30,13 +30,17 @@ struct agent_state {
     struct functions *functions;
     struct blobs *blobs;
     struct serve *serve;
+    char confined[256]; /* for the hello: how tasks are confined here, and what is missing; set by tasks_open */
 };
 
 /* -- task.c: the verbs. All on the loop's thread; `e` is filled on failure -- */
 int tasks_open(struct agent_state *a, struct err *e); /* re-attaches (reattach.c) and sweeps what nobody owns */
 void tasks_close(struct agent_state *a);              /* stops everything that runs */
-/* 0 = durably accepted (or known already); E_CONFLICT = a newer attempt was seen. */
-int task_start(struct agent_state *a, const struct exec_start *in, struct err *e);
+/* rc 0 = durably accepted (or known already); E_CONFLICT = a newer attempt was seen, or this one was forgotten. fn is
+ * called exactly once: at once for what needs no disk, else after the sync that many starts share. `in` may go when
+ * this returns. */
+typedef void started_fn(void *ctx, int rc, const struct err *e);
+void task_start(struct agent_state *a, const struct exec_start *in, started_fn *fn, void *ctx);
 int task_stop(struct agent_state *a, const struct exec_stop *in, struct err *e);
 int task_forget(struct agent_state *a, const struct exec_task *in, struct err *e);
 /* Sequence of reports by table_exec_report. */
