@@ -93,9 +93,12 @@ static void later_done(struct later *x, int rc, struct doc *out, const struct er
 
 /* -- the verbs -- */
 
+static void started(void *ctx, int rc, const struct err *e) { later_done(ctx, rc, NULL, e); }
+
 static int on_start(struct serve *s, uint64_t number, struct arena *ar, struct doc **out, struct err *e) {
-    (void)number, (void)ar, (void)out;
-    return task_start(s->a, &s->in.start, e);
+    (void)ar, (void)out, (void)e;
+    task_start(s->a, &s->in.start, started, later_new(s, number));
+    return SERVE_LATER;
 }
 
 static int on_stop(struct serve *s, uint64_t number, struct arena *ar, struct doc **out, struct err *e) {
@@ -223,6 +226,7 @@ static void on_opened(void *ctx, struct wire_link *l, const char *peer, const ch
     doc_put_int(&ar, d, "pid", getpid());
     doc_put_int(&ar, d, "cgroups", g->version);
     doc_put(d, "lacks", lacks);
+    doc_put_str(&ar, d, "confined", s->a->confined);
     doc_put_str(&ar, d, "version", SUAN_VERSION);
     link_event(l, "hello", d, NULL);
     arena_free(&ar);
