@@ -1,19 +1,21 @@
 #include "app/list.h"
 
 #include "cap/example/example.h"
+#include "cap/metering/metering.h"
 #include "cap/placement/placement.h"
 #include "cap/powercap/powercap.h"
 #include "device/class/executor.h"
 #include "device/class/node.h"
 #include "device/class/pdu.h"
+#include "device/live/agent/agent.h"
 #include "device/twin/twin.h"
 #include "estate/kinds.h"
 
-const struct cap *const app_caps[] = {&cap_placement, &cap_powercap, &cap_example, NULL};
+const struct cap *const app_caps[] = {&cap_metering, &cap_placement, &cap_powercap, &cap_example, NULL};
 
 const struct device_class *const app_classes[] = {&class_pdu, &class_node, &class_executor, NULL};
 
-const struct backend_ops *const app_backends[] = {&backend_twin_pdu, &backend_twin_node, NULL};
+const struct backend_ops *const app_backends[] = {&backend_twin_pdu, &backend_twin_node, &backend_agent, NULL};
 
 size_t app_kinds(const struct kind *out[ESTATE_KINDS_MAX]) {
     size_t n = 0;

@@ -64,12 +64,15 @@ int verbs_lookup(const struct verbs *v, const char *on, const char *name, const 
             names[n++] = r->name;
         ons[m++] = r->on;
     }
+    bool known = false;
+    for (size_t i = 0; i < m; i++)
+        known |= !strcmp(ons[i], on);
     err_set(e, E_NOTFOUND, "%.48s has no verb '%.48s'", on, name);
-    const char *near = str_nearest(name, names, n), *near_on = str_nearest(on, ons, m);
-    if (near)
-        err_hint(e, "did you mean '%s %s'?", on, near);
-    else if (near_on && strcmp(near_on, on))
+    const char *near = str_nearest(name, names, n), *near_on = known ? NULL : str_nearest(on, ons, m);
+    if (near_on)
         err_hint(e, "did you mean '%s'?", near_on);
+    else if (near)
+        err_hint(e, "did you mean '%s %s'?", on, near);
     return E_NOTFOUND;
 }
 

@@ -447,12 +447,15 @@ static int call_device(struct call *c) {
     return CALL_LATER;
 }
 
+bool device_verb_is_public(const struct device_class *cls, const struct verb *v) {
+    return !str_starts(v->name, "set ") && strcmp(cls->name, "executor");
+}
+
 void devices_add_verbs(struct devices *d, struct verbs *v) {
     for (size_t i = 0; d->classes[i]; i++)
         for (size_t k = 0; k < d->classes[i]->nverbs; k++) {
             struct verb row = d->classes[i]->verbs[k];
-            /* Set points go through the arbiter, never past it; an executor is driven by placement alone. */
-            if (str_starts(row.name, "set ") || !strcmp(d->classes[i]->name, "executor"))
+            if (!device_verb_is_public(d->classes[i], &row))
                 continue;
             row.fn = call_device;
             vec_push(&d->verbs, row);

@@ -88,6 +88,8 @@ void backend_submit(struct backend *b, struct device_request *r);
 /* E_CANCELLED through done(); nothing when it has ended already. */
 void device_cancel(struct device_request *r);
 const struct verb *device_verb(const struct device_class *cls, const char *name); /* NULL = none */
+/* Whether people may call it: set points go through the arbiter, never past it; executors are placement's alone. */
+bool device_verb_is_public(const struct device_class *cls, const struct verb *v);
 /* Rows for the dispatcher (CLI, HTTP): the class's verbs that are not arbitrated set points; `fn` asks the device. */
 void devices_add_verbs(struct devices *d, struct verbs *v);
 /* Split "name:key=value,…" into name and a doc of options (unknown keys are refused by open). */

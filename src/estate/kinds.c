@@ -234,9 +234,9 @@ static const struct edge job_edges[] = {
     {JOB_RUNNING, JOB_CANCELLED, "somebody cancelled it"},
 };
 static const struct machine job_states = {"job", job_words, job_edges, 5, JOB_QUEUED};
-static const char *const job_kind_words[] = {"batch", "function", "train", NULL};
+static const char *const job_type_words[] = {"batch", "function", "train", NULL};
 static const struct field job_fields[] = {
-    FIELD_ENUM(struct job, kind, .words = job_kind_words, .doc = "What kind of work."),
+    FIELD_ENUM(struct job, type, .words = job_type_words, .doc = "What sort of work."),
     FIELD_REF(struct job, tenant, .ref = "tenant", .doc = "Whose it is."),
     FIELD_TEXT(struct job, user, SEEN, .doc = "Who submitted it."),
     FIELD_INT(struct job, priority, .min = -100, .max = 100, .dflt = "0", .doc = "Higher goes first."),

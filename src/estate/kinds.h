@@ -127,7 +127,7 @@ struct agent {
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED };
 enum task_state { TASK_WAITING, TASK_READY, TASK_PLACED, TASK_RUNNING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
-enum job_kind { JOB_BATCH, JOB_FUNCTION, JOB_TRAIN };
+enum job_type { JOB_BATCH, JOB_FUNCTION, JOB_TRAIN };
 enum figure_source { FIGURE_NONE, FIGURE_DEFAULT, FIGURE_MODELLED, FIGURE_MEASURED };
 extern const char *const figure_words[];
 
@@ -145,7 +145,7 @@ struct account {
 };
 
 struct job {
-    int kind;
+    int type;               /* enum job_type */
     oid tenant;
     char user[48];
     int64_t priority;

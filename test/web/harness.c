@@ -217,18 +217,18 @@ static void tick(void *ctx) {
 /* -- content -- */
 
 static const char *const jobs[] = {
-    "job: weather\nkind: batch\ntenant: met\npolicy: spread\ntasks:\n"
+    "job: weather\ntype: batch\ntenant: met\npolicy: spread\ntasks:\n"
     "  - name: map-{city}-{month}\n    for: {city: [beijing, shanghai, guangzhou], month: 01..04}\n"
     "    argv: [weather-map, \"{city}\", \"{month}\"]\n    outputs: [part.csv]\n"
     "  - name: reduce-{city}\n    for: {city: [beijing, shanghai, guangzhou]}\n    argv: [weather-reduce, \"{city}\"]\n"
     "    inputs: [\"map-{city}-*/part.csv\"]\n    outputs: [city.csv]\n"
     "  - name: report\n    argv: [weather-report]\n    inputs: [\"reduce-*/city.csv\"]\n",
-    "job: broken-input\nkind: batch\ntenant: campus\nretries_max: 1\ntasks:\n  - {name: parse, argv: [fail, table.csv]}\n",
-    "job: forecast\nkind: train\ntenant: grid-lab\ntasks:\n"
+    "job: broken-input\ntype: batch\ntenant: campus\nretries_max: 1\ntasks:\n  - {name: parse, argv: [fail, table.csv]}\n",
+    "job: forecast\ntype: train\ntenant: grid-lab\ntasks:\n"
     "  - {name: prepare, argv: [forecast-prepare], outputs: [grid.bin]}\n"
     "  - {name: train, argv: [forecast-train], inputs: [prepare/grid.bin], checkpoints: true, cores: 8}\n",
-    "job: huge\nkind: batch\ntenant: campus\ntasks:\n  - {name: all, argv: [simulate], cores: 4000}\n",
-    "job: weather\nkind: batch\ntenant: met\npolicy: greenest\ntasks:\n"
+    "job: huge\ntype: batch\ntenant: campus\ntasks:\n  - {name: all, argv: [simulate], cores: 4000}\n",
+    "job: weather\ntype: batch\ntenant: met\npolicy: greenest\ntasks:\n"
     "  - name: map-{city}\n    for: {city: [beijing, shanghai]}\n    argv: [weather-map, \"{city}\"]\n    outputs: [part.csv]\n"
     "  - {name: report, argv: [weather-report], inputs: [\"map-*/part.csv\"]}\n",
 };

@@ -1,7 +1,7 @@
 /* Job documents: the task graph, its ranges and its globs, into objects of one transaction.
  *
  *   job: weather                        name; made unique by a suffix when taken
- *   kind: batch | function | train
+ *   type: batch | function | train
  *   tenant, priority, retries_max, policy
  *   tasks:
  *     - name: map-{city}-{month}        one task for each combination of `for`
@@ -12,7 +12,7 @@
  *       for: {city: [beijing, shanghai]}
  *       inputs: ["map-{city}-*\/part.csv"]    files of other tasks, by glob; arrives as in/<task>.<file>
  *       after: [prepare]                      order without data
- *   function: {argv: […], instances_max: 4, idle_us: 2s}   for kind: function */
+ *   function: {argv: […], instances_max: 4, idle_us: 2s}   for type: function */
 #include "cap/placement/placement.h"
 
 #include <stdio.h>
@@ -412,7 +412,7 @@ int job_build(struct placement *p, struct txn *t, const struct doc *d, const cha
         g.job = free_name(&g, p->host->estate, wish);
         rc = job_read(&g, p, d, job, e);
     }
-    bool is_function = !rc && job->kind == JOB_FUNCTION;
+    bool is_function = !rc && job->type == JOB_FUNCTION;
     if (!rc && is_function)
         rc = function_build(&g, p, t, d, job->tenant, e);
     if (!rc && (!is_function || doc_get(d, "tasks")))
