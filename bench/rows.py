@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Runs bench rows and prints one JSON object a line. Called by bench/run; bench/README.md is the page for people.
 
 A row is a program `bench_<name>` of bench/meson.build that prints its own JSON, or a function of SCRIPTED below, for
