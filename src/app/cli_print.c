@@ -52,7 +52,9 @@ void print_value(const struct field *f, const struct doc *d, struct text *out) {
     case DOC_INT:
     case DOC_REAL: {
         double v = d->type == DOC_INT ? (double)d->integer : d->real;
-        if (f && f->unit && strcmp(f->unit, "1"))
+        if (f && f->type == FIELD_SPAN)
+            unit_print(v, "s", out);
+        else if (f && f->unit && strcmp(f->unit, "1"))
             unit_print(v, f->unit, out);
         else if (d->type == DOC_INT)
             text_add_int(out, d->integer);
@@ -169,7 +171,7 @@ void print_rows(const struct doc *rows, const char *const *keys, const struct ta
 }
 
 static bool is_listed(const struct field *f) {
-    bool long_text = f->type == FIELD_TEXT && f->size > 128;
+    bool long_text = f->type == FIELD_TEXT && f->size > 128 && strcmp(f->name, "reason");
     return f->type != FIELD_GROUP && f->type != FIELD_DOC && !f->count_max && !long_text && strcmp(f->name, "state") &&
            !strstr(f->name, "_zh") && !strstr(f->name, "_source") && !strstr(f->name, "fingerprint");
 }

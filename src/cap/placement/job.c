@@ -224,11 +224,6 @@ static int64_t open_jobs(const struct estate *s) {
     return n;
 }
 
-static void job_begin(struct placement *p, oid job) {
-    followers_ready(p, job);
-    job_follow(p, job);
-}
-
 static int verb_submit(struct call *c) {
     struct placement *p = host_cap_state(c->host, "placement");
     const struct submit_in *in = c->in;
@@ -259,7 +254,7 @@ static int verb_submit(struct call *c) {
         return rc;
     str_copy(out->name, sizeof out->name, estate_name(c->host->estate, job));
     out->tasks = estate_get(c->host->estate, job, job)->tasks;
-    job_begin(p, job);
+    followers_ready(p, job);
     return 0;
 }
 
