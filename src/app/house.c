@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "app/list.h"
+#include "device/twin/executor.h"
 #include "estate/kinds.h"
 
 int house_open(struct house *s, struct loop *loop, const char *state, uint64_t seed, struct err *e) {
@@ -44,6 +45,7 @@ int house_start(struct house *s, uint64_t seed, struct err *e) {
     if ((rc = host_start(h, e)))
         return rc;
     devices_poll(h->devices);
+    twin_executors_start(h);
     return 0;
 }
 
