@@ -96,18 +96,24 @@ static int verb_export(struct call *c) {
     return 0;
 }
 
+struct import_in {
+    struct doc *document;
+    char source[160];
+};
+static const struct field import_fields[] = {
+    FIELD_DOC(struct import_in, document, .flags = F_REQUIRED, .doc = "The estate: a map, or its YAML text."),
+    FIELD_TEXT(struct import_in, source, .dflt = "estate", .doc = "Name of the file, for error places."),
+};
+static const struct table table_import = TABLE(import_in, import_fields, "An estate document.");
+
 static int verb_import(struct call *c) {
-    struct doc *d = c->body;
-    const struct doc *text = doc_get(c->body, "text");
-    int rc = 0;
-    if (text && text->type == DOC_STR)
-        rc = yaml_parse(&c->arena, doc_get_str(c->body, "source", "estate"), text->str.p, text->str.n, NULL, &d, &c->err);
+    const struct import_in *in = c->in;
+    struct doc *d = in->document;
+    int rc = d->type == DOC_STR ? yaml_parse(&c->arena, in->source, d->str.p, d->str.n, NULL, &d, &c->err) : 0;
     if (rc)
         return rc;
     struct txn *t = estate_begin(c->host->estate);
-    rc = d ? txn_import(t, d, doc_get_str(c->body, "source", c->source), &c->err)
-           : err_set(&c->err, E_INVAL, "a document is wanted");
-    return end(c, t, rc, "import");
+    return end(c, t, txn_import(t, d, in->source, &c->err), "import");
 }
 
 static int verb_history(struct call *c) {
@@ -490,14 +496,14 @@ static int verb_claim_list(struct call *c) {
 #define ANY VERB_READ | VERB_FREE_FORM
 const struct verb house_verbs[] = {
     {"list", "*", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "All objects of a kind, with filters.", "rack list limit=2", verb_list},
-    {"show", "*", true, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "One object with all its fields.", "centre show zjk", verb_show},
+    {"show", "*", true, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "One object with all its fields.", "centre show zhangjiakou", verb_show},
     {"create", "*", false, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM, 0, NULL, "Make an object.", "tenant create name=lab title=Lab", verb_create},
     {"set", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_IDEMPOTENT, 0, NULL, "Change fields of an object.", "tenant set lab title=Laboratory", verb_set},
     {"delete", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_DANGEROUS, 0, NULL, "Delete an object.", "tenant delete lab", verb_delete},
     {"export", "estate", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "The whole configuration; import reads it back.", "estate export", verb_export},
-    {"import", "estate", false, NULL, NULL, ROLE_ADMIN, VERB_FREE_FORM, 30000000, NULL, "Merge a document into the estate.", NULL, verb_import},
+    {"import", "estate", false, &table_import, NULL, ROLE_ADMIN, 0, 30000000, NULL, "Merge a document into the estate.", "estate import share/estates/rack.yaml", verb_import},
     {"history", "estate", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Revisions, newest first.", "estate history", verb_history},
-    {"rollback", "estate", false, &table_rollback, NULL, ROLE_ADMIN, VERB_DANGEROUS, 0, NULL, "Go back to a revision, as a new one.", NULL, verb_rollback},
+    {"rollback", "estate", false, &table_rollback, NULL, ROLE_ADMIN, VERB_DANGEROUS, 0, NULL, "Go back to a revision, as a new one.", "estate rollback 1", verb_rollback},
     {"hash", "estate", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Hash of all that is not volatile.", "estate hash", verb_hash},
     {"list", "journal", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Decisions, commits, calls and events.", "journal list limit=3", verb_journal},
     {"verify", "journal", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_SLOW, 60000000, NULL, "Check the hash chain.", "journal verify", verb_verify},
@@ -505,17 +511,17 @@ const struct verb house_verbs[] = {
     {"status", "system", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "How the controller is.", "system status", verb_status},
     {"show", "time", false, NULL, &table_time, ROLE_VIEWER, VERB_READ, 0, NULL, "Plant time.", "time show", time_answer},
     {"show", "telemetry", false, &table_telemetry, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "The last hour of what flows: power, load, use.", "telemetry show kind=centre field=power_w", verb_telemetry},
-    {"stop", "time", false, NULL, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Stop plant time (twin).", NULL, verb_stop},
-    {"pace", "time", false, &table_pace, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Set how fast plant time goes (twin).", NULL, verb_pace},
-    {"warp", "time", false, &table_warp, &table_time, ROLE_OPERATOR, VERB_SLOW, 600000000, NULL, "Jump forwards (twin).", NULL, verb_warp},
+    {"stop", "time", false, NULL, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Stop plant time (twin).", "time stop", verb_stop},
+    {"pace", "time", false, &table_pace, &table_time, ROLE_OPERATOR, 0, 0, NULL, "Set how fast plant time goes (twin).", "time pace 60", verb_pace},
+    {"warp", "time", false, &table_warp, &table_time, ROLE_OPERATOR, VERB_SLOW, 600000000, NULL, "Jump forwards (twin).", "time warp 15m", verb_warp},
     {"create", "token", false, &table_token_in, NULL, ROLE_ADMIN, 0, 0, NULL, "Make a token; it is shown once.", "token create name=eye role=viewer", verb_token_create},
     {"revoke", "token", false, &table_token_in, NULL, ROLE_ADMIN, VERB_DANGEROUS, 0, NULL, "End a token at once.", "token revoke name=eye", verb_token_revoke},
     {"list", "token", false, NULL, NULL, ROLE_ADMIN, VERB_READ, 0, NULL, "Tokens and roles.", "token list", verb_token_list},
     {"list", "cap", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Capabilities, modes and goals.", "cap list", verb_caps},
     {"mode", "cap", false, &table_mode, NULL, ROLE_OPERATOR, VERB_IDEMPOTENT, 0, NULL, "Switch a capability off, to advise, or to act.", "cap mode placement mode=act", verb_mode},
     {"config", "cap", false, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_IDEMPOTENT, 0, NULL, "Change a capability's configuration; kept over restarts.", "cap config cap=placement jobs_max=10000", verb_cap_config},
-    {"set", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "Command a property by hand.", NULL, verb_claim_set},
-    {"release", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "End a claim by hand.", NULL, verb_claim_release},
+    {"set", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "Command a property by hand.", "claim set node/zhangjiakou-a-r01-n01 cap_w 250 lease_us=10m", verb_claim_set},
+    {"release", "claim", false, &table_claim, NULL, ROLE_OPERATOR, 0, 0, NULL, "End a claim by hand.", "claim release node/zhangjiakou-a-r01-n01 cap_w", verb_claim_release},
     {"list", "claim", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Who claims what.", "claim list", verb_claim_list},
 };
 const size_t house_nverbs = sizeof house_verbs / sizeof house_verbs[0];

@@ -328,7 +328,7 @@ const struct verb placement_verbs[PLACEMENT_VERBS] = {
     {"cancel", "job", true, NULL, NULL, ROLE_OWNER, VERB_DANGEROUS | VERB_IDEMPOTENT, 0, "queued running",
      "Stop a job and all its tasks.", "job cancel hello", verb_cancel},
     {"logs", "task", true, &table_logs_in, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW | VERB_SLOW, 0, NULL,
-     "What a task has printed.", "task logs hello-say", verb_logs},
+     "What a task has printed.", "task logs hello-greet", verb_logs},
     {"policies", "placement", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW, 0, NULL,
      "Names of the scheduling policies.", "placement policies", verb_policies},
     {"invoke", "function", true, &table_invoke_in, &table_invoke_out, ROLE_OWNER, VERB_QUIET | VERB_SLOW, 60000000,

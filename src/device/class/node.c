@@ -28,13 +28,13 @@ const struct table table_node_power = TABLE(node_power, node_power_fields, "Swit
 static const struct verb node_verbs[] = {
     {.name = "read", .on = "node", .on_object = true, .out = &table_node_reading, .role = ROLE_VIEWER,
      .flags = VERB_READ, .timeout_us = 2000000, .doc = "Read power, load, temperature and cap of a server.",
-     .example = "node read n1"},
+     .example = "node read zhangjiakou-a-r01-n01"},
     {.name = "set cap_w", .on = "node", .on_object = true, .in = &table_node_cap, .role = ROLE_OPERATOR,
      .flags = VERB_IDEMPOTENT, .timeout_us = 5000000, .doc = "Cap the power of a server; 0 removes the cap.",
      .example = "node set-cap_w n1 value=300"},
     {.name = "power", .on = "node", .on_object = true, .in = &table_node_power, .role = ROLE_OPERATOR,
      .flags = VERB_IDEMPOTENT | VERB_DANGEROUS, .timeout_us = 5000000, .doc = "Switch a server on or off.",
-     .example = "node power n1 on=false"},
+     .example = "node power zhangjiakou-a-r01-n16 on=false"},
 };
 
 static void node_observe(struct estate *s, oid id, const void *out, int64_t now_us) {

@@ -30,10 +30,10 @@ const struct table table_pdu_limit = TABLE(pdu_limit, pdu_limit_fields, "Set the
 
 static const struct verb pdu_verbs[] = {
     {.name = "read", .on = "pdu", .on_object = true, .out = &table_pdu_reading, .role = ROLE_VIEWER, .flags = VERB_READ,
-     .timeout_us = 2000000, .doc = "Read power, limit and outlets of a unit.", .example = "pdu read p1"},
+     .timeout_us = 2000000, .doc = "Read power, limit and outlets of a unit.", .example = "pdu read zhangjiakou-a-r01-p1"},
     {.name = "switch", .on = "pdu", .on_object = true, .in = &table_pdu_switch, .role = ROLE_OPERATOR,
      .flags = VERB_IDEMPOTENT | VERB_DANGEROUS, .timeout_us = 5000000, .doc = "Switch one outlet of a unit on or off.",
-     .example = "pdu switch p1 outlet=3 on=false"},
+     .example = "pdu switch zhangjiakou-a-r01-p1 outlet=3 on=false"},
     {.name = "set limit", .on = "pdu", .on_object = true, .in = &table_pdu_limit, .role = ROLE_OPERATOR,
      .flags = VERB_IDEMPOTENT | VERB_DANGEROUS, .timeout_us = 5000000, .doc = "Set the power above which a unit trips.",
      .example = "pdu set-limit p1 limit_w=12000"},

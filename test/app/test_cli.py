@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""The command line against a real controller: every verb's own example, the printing, and what it says of mistakes."""
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from region import Region, SOURCE, done, is_, ok  # noqa: E402
+
+SUAN = os.path.abspath(sys.argv[1])
+
+
+def offline():
+    run = lambda *w: subprocess.run([SUAN, *w], capture_output=True, text=True, cwd=SOURCE)  # noqa: E731
+    ok("suan ON VERB" in run().stdout, "without a word it shows help")
+    ok("retries_max" in run("help", "job").stdout, "help of a noun shows its fields")
+    ok("example: suan job submit" in run("help", "job", "submit").stdout, "help of a verb shows its example")
+    r = run("help", "jbo")
+    ok(r.returncode == 1 and "did you mean 'job'" in r.stderr, "help of a mistyped noun", r.stderr)
+    r = run("--stat", "x")
+    ok(r.returncode == 1 and "did you mean '--state'" in r.stderr, "a mistyped option", r.stderr)
+    man = run("man").stdout
+    lint = subprocess.run(["man", "--warnings", "-l", "-"], input=man, capture_output=True, text=True,
+                          env={**os.environ, "MANROFFSEQ": "", "MANPAGER": "cat", "LC_ALL": "C.UTF-8"})
+    ok(lint.returncode == 0 and not lint.stderr.strip() and "suan job submit" in lint.stdout, "the manual page formats without a warning",
+       lint.stderr)
+    ref = run("reference").stdout
+    ok("## node: " in ref and "stateDiagram" in ref, "the reference has nouns and state machines")
+    bash = run("completion").stdout + "\nCOMP_WORDS=(suan job su); COMP_CWORD=2; _suan; echo ${COMPREPLY[@]}\n"
+    r = subprocess.run(["bash", "-c", bash], capture_output=True, text=True)
+    is_(r.stdout.strip(), "submit", "completion completes a verb")
+    r = run("goals", "--json")
+    ok(r.returncode == 0 and any(g["goal"] == "job-start" for g in json.loads(r.stdout)), "goals lists a capability's goals", r.stderr)
+    r = subprocess.run([SUAN, "--url", "http://127.0.0.1:1", "--token-file", "/dev/null", "rack", "list"], capture_output=True, text=True)
+    ok(r.returncode == 1 and "no controller answers" in r.stderr and "hint:" in r.stderr, "nobody there: says so, with a hint", r.stderr)
+
+
+def examples(region, want):
+    rows = region.get("schema")["verbs"]
+    for row in rows:
+        line = row["example"]
+        if not line:
+            ok(False, f"{row['on']} {row['name']} has an example")
+            continue
+        if not want(row):
+            continue
+        words = shlex.split(line) + (["--yes"] if "dangerous" in row["flags"] else [])
+        code, out, err = region.cli(*words)
+        ok(code == 0, f"example: suan {line}", err or out)
+
+
+def printing(region):
+    code, out, _ = region.cli("rack", "list", "limit=2")
+    lines = out.splitlines()
+    ok(code == 0 and lines[0].startswith("name") and len(lines) == 4 and "after=" in lines[3], "a list is a table with its next page", out)
+    code, out, _ = region.cli("rack", "list", "limit=2", "--json")
+    is_(len(json.loads(out)["items"]), 2, "a list as JSON")
+    code, out, _ = region.cli("node", "show", "zhangjiakou-a-r01-n01")
+    ok("power_w" in out and " W" in out, "an object shows units", out)
+    code, out, _ = region.cli("centre", "list")
+    ok("zhongwei" in out, "all centres", out)
+
+
+def mistakes(region):
+    def wrong(words, *parts):
+        code, out, err = region.cli(*words)
+        ok(code == 1 and all(p in err for p in parts), f"mistake: suan {' '.join(words)}", err or out)
+    wrong(["journl", "list"], "did you mean 'journal'")
+    wrong(["job", "submitt", "x"], "did you mean 'job submit'")
+    wrong(["job", "submit", "nosuch.yaml"], "cannot read nosuch.yaml", "No such file")
+    wrong(["node", "show", "zhangjiakou-a-r01-n99"], "no node 'zhangjiakou-a-r01-n99'")
+    wrong(["token", "create", "name=x", "role=viewr"], "did you mean 'viewer'")
+    wrong(["tenant", "delete", "campus"], "add --yes")
+    wrong(["rack", "set", "zhangjiakou-a-r01", "budget_w=40 kg"], "budget_w", "40 kg")
+    wrong(["rack", "set", "zhangjiakou-a-r01", "budgt_w=4 kW"], "did you mean 'budget_w'")
+    code, out, err = region.cli("job", "submit", "-", stdin="job: bad\ntasks:\n  - name: one\n    argv: [true]\n    corse: 2\n")
+    ok(code == 1 and "-:" in err and ":5:" in err and "did you mean 'cores'" in err, "a job's mistake has file:line:column and a hint", err)
+    before = region.get("tenant/campus")["title"]
+    code, out, _ = region.cli("tenant", "set", "campus", "title=Other", "--dry-run")
+    ok(code == 0 and "Other" in out and region.get("tenant/campus")["title"] == before, "a dry run says what would change and changes nothing", out)
+
+
+def main():
+    offline()
+    with Region(SUAN, "share/estates/national-hubs.yaml", agents="--agents" in sys.argv) as region:
+        region.cli("job", "submit", "share/jobs/hello.yaml")
+        if region.agents:
+            region.job("hello")
+            region.cli("job", "submit", "share/jobs/wetbulb.yaml")
+        examples(region, lambda v: v["on"] != "time" and (region.agents or v["on"] not in ("task", "function", "job")))
+        printing(region)
+        mistakes(region)
+        code, _, err = region.cli("time", "stop")
+        ok(code == 1 and "twin run only" in err, "time is not controlled while a live agent is attached", err)
+    with Region(SUAN, "share/estates/rack.yaml", agents=False, options=["--twin"]) as region:
+        examples(region, lambda v: v["on"] == "time")
+        is_(region.stop(), 0, "the controller stops cleanly")
+    done()
+
+
+main()
