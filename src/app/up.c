@@ -15,7 +15,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 
-enum { CHILDREN_MAX = 65, ARGS_MAX = 24, GRACE_US = 20000000, LOOK_US = 20000, READY_US = 60000000 };
+enum { CHILDREN_MAX = 66, ARGS_MAX = 24, GRACE_US = 20000000, LOOK_US = 20000, READY_US = 60000000 };
 enum { BACKOFF_US = 200000, BACKOFF_MAX_US = 10000000, STEADY_US = 30000000 };
 
 struct up;
@@ -28,7 +28,7 @@ struct service {
     struct timer again;
     pid_t pid;
     int64_t started_us, wait_us;
-    int exit_status;
+    bool is_last; /* its end is the end of all */
 };
 struct up {
     const struct options *o;
@@ -88,9 +88,13 @@ static void on_exit_of(void *ctx, pid_t pid, int status) {
     struct up *u = s->up;
     (void)pid;
     s->pid = 0;
-    s->exit_status = status;
     if (u->is_stopping) {
         maybe_done(u);
+        return;
+    }
+    if (s->is_last) {
+        u->rc = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+        stop(u);
         return;
     }
     /* The controller's own word (a bad estate, a port in use) is on stderr already: a restart would only repeat it. */
@@ -190,6 +194,16 @@ static void agent_start(struct up *u, const char *name) {
     service_start(s);
 }
 
+/* --once: the sample jobs as one more child, which talks to the API like anybody else. */
+static void once_start(struct up *u) {
+    struct service *s = service_add(u, "once");
+    arg(s, "suan");
+    arg(s, "once");
+    option(s, "--state", u->state);
+    s->is_last = true;
+    service_start(s);
+}
+
 static void greet(const struct up *u, const struct doc *d) {
     printf("\n  Suan is up: %zu agents, one controller.\n\n  console   %s/   (token: %s/token)\n\n  try       suan centre list%s%s\n"
            "            suan job submit share/jobs/hello.yaml%s%s\n            suan explain job/hello%s%s\n\n  stop      Ctrl-C\n\n",
@@ -208,12 +222,15 @@ static void look(void *ctx) {
     if (ready) {
         u->is_ready = true;
         doc_each(name, doc_get(d, "agents")) {
-            if (u->n < CHILDREN_MAX)
+            if (u->n < CHILDREN_MAX - 1)
                 agent_start(u, name->str.p);
             else
-                log_warn("up", "agent/%s is not started here: at most %d on one machine", name->str.p, CHILDREN_MAX - 1);
+                log_warn("up", "agent/%s is not started here: at most %d on one machine", name->str.p, CHILDREN_MAX - 2);
         }
-        greet(u, d);
+        if (u->o->once)
+            once_start(u);
+        else
+            greet(u, d);
     } else if (loop_mono_us(u->loop) - u->begun_us > READY_US) {
         u->rc = err_set(u->e, E_TIMEOUT, "the controller was not ready after %d s", READY_US / 1000000);
         stop(u);
