@@ -53,6 +53,10 @@ int file_write(const char *path, int mode, const char *p, size_t n, struct err *
 /* controller.json of a state folder. */
 int controller_read(const char *state, struct arena *a, struct doc **out, struct err *e);
 
+/* -- once.c: `up --once` without --state runs in a folder of its own -- */
+int once_state_make(char out[APP_PATH], struct err *e);
+void once_state_remove(const char *path);
+
 /* -- the commands; each returns the exit status -- */
 int command_up(const struct options *o, struct err *e);
 int command_daemon(const struct options *o, struct err *e);
@@ -61,6 +65,7 @@ int command_goals(const struct options *o, struct err *e);
 int command_generate(const struct options *o, struct err *e);
 int command_scenario(const struct options *o, struct err *e);
 int command_reference(const struct options *o, struct err *e); /* help, man, reference, completion */
+int command_once(const struct options *o, struct err *e);
 int command_call(const struct options *o, struct err *e);      /* ON VERB … */
 
 #endif

@@ -244,7 +244,8 @@ int command_up(const struct options *o, struct err *e) {
     struct up *u = calloc(1, sizeof *u);
     u->o = o;
     u->e = e;
-    int rc = place_state(o, u->state, e);
+    bool for_once = o->once && !o->state;
+    int rc = for_once ? once_state_make(u->state, e) : place_state(o, u->state, e);
     if (!rc)
         rc = place_self(u->self, e);
     if (!rc) {
@@ -260,6 +261,8 @@ int command_up(const struct options *o, struct err *e) {
         rc = u->rc;
         loop_free(u->loop);
     }
+    if (for_once && *u->state)
+        once_state_remove(u->state);
     free(u);
     return rc;
 }
