@@ -8,7 +8,7 @@
 
 #include "core/log.h"
 
-enum { GAP_US = 5000, RETRY_US = 1000000 };
+enum { GAP_US = 5000, RETRY_US = 1000000, AFTER_ALL = 1000 };
 
 static void run(void *ctx);
 
@@ -17,6 +17,10 @@ void host_kick(struct host *h) {
     if (c->is_scheduled || !c->is_started)
         return;
     c->is_scheduled = true;
+    if (loop_is_warping(h->loop)) {
+        timer_at(h->loop, &c->timer, loop_now_us(h->loop), AFTER_ALL, run, h);
+        return;
+    }
     int64_t since = loop_mono_us(h->loop) - c->last_mono_us;
     timer_mono_in(h->loop, &c->timer, since >= GAP_US || since < 0 ? 0 : GAP_US - since, run, h);
 }

@@ -327,12 +327,51 @@ static const struct field warp_fields[] = {
 };
 static const struct table table_warp = TABLE(warp_in, warp_fields, "How far plant time jumps.");
 
+enum { WARP_SLICE_US = 50000 };
+struct warp {
+    struct call *call; /* NULL: the caller has gone; the warp stops where it is */
+    struct timer timer;
+    struct loop *loop;
+    int64_t until_us;
+};
+
+static void warp_gone(struct call *c) {
+    struct warp *w = c->verb_ctx;
+    w->call = NULL;
+}
+
+/* In slices: between two of them the house answers, and somebody may look how far it is. */
+static void warp_slice(void *ctx) {
+    struct warp *w = ctx;
+    struct call *c = w->call;
+    bool is_there = !c;
+    if (c) {
+        host_cycle(c->host);
+        is_there = loop_warp(w->loop, w->until_us, WARP_SLICE_US);
+        host_cycle(c->host);
+    }
+    if (!is_there) {
+        timer_mono_in(w->loop, &w->timer, 0, warp_slice, w);
+        return;
+    }
+    free(w);
+    if (c) {
+        time_answer(c);
+        call_done(c, 0);
+    }
+}
+
 static int verb_warp(struct call *c) {
     const struct warp_in *in = c->in;
     int rc = twin_only(c);
-    if (!rc && !c->dry_run)
-        loop_warp(c->host->loop, in->by_us);
-    return rc ? rc : time_answer(c);
+    if (rc || c->dry_run)
+        return rc ? rc : time_answer(c);
+    struct warp *w = calloc(1, sizeof *w);
+    *w = (struct warp){.call = c, .loop = c->host->loop, .until_us = loop_now_us(c->host->loop) + in->by_us};
+    c->verb_ctx = w;
+    c->cancel = warp_gone;
+    timer_mono_in(w->loop, &w->timer, 0, warp_slice, w);
+    return CALL_LATER;
 }
 
 /* -- tokens -- */

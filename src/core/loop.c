@@ -22,7 +22,7 @@ struct deferred {
 
 struct loop {
     enum loop_kind kind;
-    bool stop;
+    bool stop, is_warping;
     int epoll;
     struct heap plant, mono; /* timers of the two clocks */
     int64_t now_plant, now_mono;
@@ -213,18 +213,26 @@ static bool virtual_step(struct loop *l, int64_t until) {
     return true;
 }
 
-void loop_warp(struct loop *l, int64_t by_us) {
-    int64_t until = l->now_plant + by_us;
-    for (struct heap_node *n; (n = heap_min(&l->plant)) && n->at <= until && !l->stop;) {
+bool loop_is_warping(const struct loop *l) { return l->is_warping; }
+
+bool loop_warp(struct loop *l, int64_t until_us, int64_t budget_us) {
+    int64_t begun = loop_mono_fresh_us();
+    struct heap_node *n;
+    bool spent = false;
+    l->is_warping = true;
+    while (!spent && (n = heap_min(&l->plant)) && n->at <= until_us && !l->stop) {
         if (n->at > l->now_plant)
             l->now_plant = n->at;
         struct timer *t = timer_of(heap_pop(&l->plant));
         t->fn(t->ctx);
         loop_run_deferred(l);
+        spent = budget_us && loop_mono_fresh_us() - begun > budget_us;
     }
-    if (until > l->now_plant)
-        l->now_plant = until;
+    l->is_warping = false;
+    if (!spent && until_us > l->now_plant)
+        l->now_plant = until_us;
     re_anchor(l);
+    return !spent;
 }
 
 /* -- descriptors -- */

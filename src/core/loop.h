@@ -45,7 +45,10 @@ int64_t loop_cpu_us(void);                  /* CPU time of this process */
 /* -- twin time control; LOOP_REAL too, refused by the daemon when a live device is attached -- */
 void loop_pace(struct loop *l, double pace); /* 0 = stopped, 1 = real, 60 = a minute a second */
 double loop_pace_now(const struct loop *l);
-void loop_warp(struct loop *l, int64_t by_us); /* fires everything due on the way, in order */
+/* Fires everything due on the way to `until_us`, in order; gives up after about `budget_us` of real time (0 = none), so
+ * that the outside is served between slices. True when it arrived. Only plant timers fire; see loop_is_warping. */
+bool loop_warp(struct loop *l, int64_t until_us, int64_t budget_us);
+bool loop_is_warping(const struct loop *l); /* the cycle then keeps plant time, or controllers would sleep through it */
 void loop_hold(struct loop *l);
 void loop_release(struct loop *l);
 

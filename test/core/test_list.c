@@ -105,7 +105,7 @@ static void test_telemetry(void) {
     arena_free(&x.call.arena);
     telemetry_sample(host.telemetry);
     estate_observe(s, boa, tenant)->used_cores = 7;
-    loop_warp(loop, 5000000);
+    loop_warp(loop, loop_now_us(loop) + 5000000, 0);
     telemetry_sample(host.telemetry);
     d = ASK(&x, "telemetry", "show", "kind", "tenant", "field", "used_cores");
     is_int(doc_get(d, "times")->list.n, 2, "two points");
@@ -119,7 +119,7 @@ static void test_telemetry(void) {
     is_int(doc_get(d, "times")->list.n, 1, "as many points as asked for");
     arena_free(&x.call.arena);
     for (int i = 0; i < 1000; i++) {
-        loop_warp(loop, 5000000);
+        loop_warp(loop, loop_now_us(loop) + 5000000, 0);
         telemetry_sample(host.telemetry);
     }
     d = ASK(&x, "telemetry", "show", "object", "tenant/boa");
@@ -131,7 +131,7 @@ static void test_telemetry(void) {
     struct txn *t = estate_begin(s);
     uint64_t revision;
     ok(!txn_delete(t, boa, NULL) && !txn_commit(t, "test", "", &revision, NULL), "an object goes");
-    loop_warp(loop, 5000000);
+    loop_warp(loop, loop_now_us(loop) + 5000000, 0);
     telemetry_sample(host.telemetry);
     d = ASK(&x, "telemetry", "show", "kind", "tenant", "field", "used_cores");
     is_int(doc_get(d, "series")->list.n, 3, "and its past with it");

@@ -253,7 +253,7 @@ static void hour_pass(void) {
     for (int i = 0; i < 360; i++) {
         if (i % 60 == 10 && (size_t)i / 60 < sizeof jobs / sizeof jobs[0])
             job_submit(jobs[i / 60]);
-        loop_warp(h.loop, 10000000);
+        loop_warp(h.loop, loop_now_us(h.loop) + 10000000, 0);
         runs_follow();
         flows_set();
         host_cycle(&h.host);
