@@ -34,7 +34,7 @@ bool house_is_twin(const struct house *s) {
 
 int house_start(struct house *s, uint64_t seed, struct err *e) {
     struct host *h = &s->host;
-    int rc = twin_open(h, seed, &s->twin, e);
+    int rc = s->twin ? 0 : twin_open(h, seed, &s->twin, e);
     if (!rc)
         rc = devices_open(h, app_classes, app_backends, &h->devices, e);
     if (rc)

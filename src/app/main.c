@@ -11,6 +11,7 @@ const struct command_row commands[] = {
     {"up", command_up, "ESTATE", "Start the controller and one agent a centre; Ctrl-C stops all."},
     {"daemon", command_daemon, "[ESTATE]", "The controller alone."},
     {"once", command_once, "", "Run the three sample jobs on the region that is up, and check their results."},
+    {"scenario", command_scenario, "FILE…", "Run a scenario in virtual time and check what it expects."},
     {"goals", command_goals, "", "Every goal with its target and what was last measured."},
     {"help", command_reference, "[ON [VERB]]", "Show help."},
     {"man", command_reference, "", "Print the manual page (suan man | man -l -)."},
