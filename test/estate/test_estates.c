@@ -1,5 +1,5 @@
 /* Every estate that is shipped: imports, refers to what exists, comes back from its export unchanged, is complete. */
-#include "base/text.h"
+#include "app/estate_generate.h"
 #include "estate/kinds.h"
 #include "tap.h"
 
@@ -46,14 +46,14 @@ static struct estate *import_file(const char *path) {
 }
 
 /* What every estate needs so that work can be placed and accounted in it. */
-static void usable(const struct estate *s, const char *file) {
+static void usable(const struct estate *s, const char *file, const char *backend) {
     char name[160];
     bool agents = true, grids = true, curves = true, feeds = true;
     for (oid c = 0; (c = estate_next(s, "centre", c));) {
         const struct centre *d = estate_get(s, c, centre);
         oid a = estate_child(s, c, "agent", 0);
         agents &= a && !estate_child(s, c, "agent", a) && estate_get(s, a, agent)->centre == c &&
-                  !strcmp(estate_get(s, a, agent)->backend, "agent");
+                  !strcmp(estate_get(s, a, agent)->backend, backend);
         const struct grid *g = estate_alive(s, d->grid) ? estate_get(s, d->grid, grid) : NULL;
         grids &= g && g->factor_kg_per_kwh > 0 && *g->factor_source && *g->price_source &&
                  (g->n_price_per_kwh == 1 || g->n_price_per_kwh == 24);
@@ -136,7 +136,34 @@ static void hubs(const struct estate *s) {
     is_int(estate_count(s, "rack") >= 16 && estate_count(s, "node") >= 250, 1, "16 racks and 250 nodes at least");
 }
 
+static void generated(int64_t nodes, uint64_t seed) {
+    char name[64];
+    struct text one = TEXT_INIT, two = TEXT_INIT, other = TEXT_INIT;
+    struct err e = {0};
+    snprintf(name, sizeof name, "generated, %lld nodes", (long long)nodes);
+    is_int(estate_generate(nodes, seed, &one, &e), 0, name);
+    struct estate *s = import(name, text_str(&one), one.n, &e);
+    if (ok(s != NULL, "a generated estate imports")) {
+        is_int(estate_count(s, "node"), nodes, "with exactly the nodes asked for");
+        size_t centres = estate_count(s, "centre");
+        is_int(estate_count(s, "link"), centres * (centres - 1) / 2, "and a link between every two centres");
+        usable(s, name, "twin");
+        if (nodes < 5000)
+            round_trip(s, name);
+        estate_free(s);
+    }
+    estate_generate(nodes, seed, &two, NULL);
+    estate_generate(nodes, seed + 1, &other, NULL);
+    ok(!strcmp(text_str(&one), text_str(&two)), "the same seed gives the same bytes");
+    ok(strcmp(text_str(&one), text_str(&other)) != 0, "another seed gives others");
+    text_free(&one);
+    text_free(&two);
+    text_free(&other);
+}
+
 int main(void) {
+    struct err e = {0};
+    struct text none = TEXT_INIT;
     char path[512];
     int files = 0;
     DIR *d = opendir(SUAN_SOURCE "/share/estates");
@@ -148,7 +175,7 @@ int main(void) {
         files++;
         if (!ok(s != NULL, f->d_name))
             continue;
-        usable(s, f->d_name);
+        usable(s, f->d_name, "agent");
         round_trip(s, f->d_name);
         if (!strcmp(f->d_name, "national-hubs.yaml"))
             hubs(s);
@@ -162,5 +189,11 @@ int main(void) {
     if (d)
         closedir(d);
     is_int(files, 3, "three estates are shipped");
+    generated(1, 1);
+    generated(1281, 7);
+    generated(10000, 1);
+    is_int(estate_generate(0, 1, &none, &e), E_INVAL, "an estate without nodes is refused");
+    is_int(estate_generate(GENERATE_NODES_MAX + 1, 1, &none, &e), E_INVAL, "and one beyond the limit");
+    ok(strstr(e.message, "150000") && !none.n, "with the limit in the message, and nothing written");
     return tap_done();
 }
