@@ -66,6 +66,16 @@ static int ssl_fail(struct err *e, const char *what) {
     return E_IO;
 }
 
+/* The name a refused certificate claims, for whoever reads of the refusal; without this it is lost. */
+static int verify_seen(int good, X509_STORE_CTX *s) {
+    SSL *ssl = X509_STORE_CTX_get_ex_data(s, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct wire_link *l = ssl ? SSL_get_app_data(ssl) : NULL;
+    X509 *c = X509_STORE_CTX_get0_cert(s);
+    if (!good && l && c)
+        X509_NAME_get_text_by_NID(X509_get_subject_name(c), NID_commonName, l->peer, sizeof l->peer);
+    return good;
+}
+
 int link_identity_load(const char *cert_pem, const char *key_pem, const char *ca_pem, struct link_identity **out,
                        struct err *e) {
     SSL_CTX *c = SSL_CTX_new(TLS_method());
@@ -77,7 +87,7 @@ int link_identity_load(const char *cert_pem, const char *key_pem, const char *ca
         SSL_CTX_free(c);
         return ssl_fail(e, "cannot load the certificate, its key or the authority");
     }
-    SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify_seen);
     SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_num_tickets(c, 0);
     struct link_identity *i = calloc(1, sizeof *i);
@@ -383,7 +393,6 @@ static void tls_failed(struct wire_link *l) {
     else
         snprintf(why, sizeof why, "TLS failed: %.150s", reason ? reason : "unknown");
     ERR_clear_error();
-    name_take(l);
     push(l); /* the alert tells the other side why */
     end(l, E_AUTH, why);
 }
@@ -485,6 +494,7 @@ static struct wire_link *link_new(struct loop *loop, int fd, struct link_identit
     l->loop = loop;
     l->fd = fd;
     l->ssl = SSL_new(id->ctx);
+    SSL_set_app_data(l->ssl, l);
     l->from_net = BIO_new(BIO_s_mem());
     l->to_net = BIO_new(BIO_s_mem());
     SSL_set_bio(l->ssl, l->from_net, l->to_net);

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,15 +59,21 @@ static int pem_write(const char *path, mode_t mode, EVP_PKEY *key, X509 *cert, s
     char fresh[600];
     snprintf(fresh, sizeof fresh, "%.590s.new", path);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!f)
-        return err_errno(e, errno, "cannot write %s", fresh);
+    FILE *f = fd < 0 || fchmod(fd, mode) ? NULL : fdopen(fd, "w");
+    if (!f) {
+        int rc = err_errno(e, errno, "cannot write %s", fresh);
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
     int good = key ? PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) : PEM_write_X509(f, cert);
     good = good && !fflush(f) && !fsync(fd);
     good = !fclose(f) && good;
-    if (!good || rename(fresh, path))
-        return err_errno(e, errno, "cannot write %s", path);
-    return 0;
+    if (good && !rename(fresh, path))
+        return 0;
+    int rc = err_errno(e, errno, "cannot write %s", path);
+    unlink(fresh);
+    return rc;
 }
 
 static X509 *cert_read(const char *path) {
@@ -157,17 +165,33 @@ int pki_open(const char *folder, struct err *e) {
     return days_left(crt) > RENEW_DAYS ? 0 : make(folder, "ca", "Suan estate CA", NULL, NULL, CA_DAYS, e);
 }
 
+/* Whether what lies there still serves: this name, its own key, this authority's signature, time left. */
+static bool is_good(const char *folder, const char *file, const char *name, EVP_PKEY *ca_key) {
+    char path[600], cn[128] = "";
+    name_of(path, sizeof path, folder, file, ".crt");
+    bool good = days_left(path) > RENEW_DAYS;
+    X509 *c = cert_read(path);
+    name_of(path, sizeof path, folder, file, ".key");
+    EVP_PKEY *key = key_read(path);
+    good = good && c && key && X509_check_private_key(c, key) == 1 && X509_verify(c, ca_key) == 1 &&
+           X509_NAME_get_text_by_NID(X509_get_subject_name(c), NID_commonName, cn, sizeof cn) > 0 && !strcmp(cn, name);
+    X509_free(c);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return good;
+}
+
 int pki_issue(const char *folder, const char *file, const char *name, struct err *e) {
     char path[600];
-    name_of(path, sizeof path, folder, file, ".crt");
-    if (days_left(path) > RENEW_DAYS)
-        return 0;
     name_of(path, sizeof path, folder, "ca", ".crt");
     X509 *ca = cert_read(path);
     name_of(path, sizeof path, folder, "ca", ".key");
     EVP_PKEY *key = key_read(path);
-    int rc = ca && key ? make(folder, file, name, ca, key, LEAF_DAYS, e)
-                       : err_set(e, E_NOTFOUND, "no certificate authority in %s", folder);
+    int rc = 0;
+    if (!ca || !key)
+        rc = err_set(e, E_NOTFOUND, "no certificate authority in %s", folder);
+    else if (!is_good(folder, file, name, key))
+        rc = make(folder, file, name, ca, key, LEAF_DAYS, e);
     X509_free(ca);
     EVP_PKEY_free(key);
     return rc;

@@ -10,7 +10,8 @@
 
 /* Makes the folder and the CA when missing. */
 int pki_open(const char *folder, struct err *e);
-/* Issue <folder>/<file>.crt and .key for CN `name` when missing or near its end; keys are 0600. */
+/* Issue <folder>/<file>.crt and .key for CN `name` when missing, near its end, of another name, without its key, or
+ * not of this authority; keys are 0600. */
 int pki_issue(const char *folder, const char *file, const char *name, struct err *e);
 int pki_fingerprint(const char *cert_pem_file, char out[65], struct err *e);
 /* SHA-256 of bytes / of a file, as 64 hex digits. */
