@@ -28,7 +28,7 @@ struct option_row {
 };
 
 struct options {
-    const char *state, *address, *port, *link_port, *seed, *name, *log, *url, *token_file, *share, *programs, *record;
+    const char *state, *address, *port, *link_port, *seed, *name, *log, *url, *token_file, *share, *programs;
     bool json, watch, dry_run, yes, twin, help, once, follow, journal;
     const char *words[64]; /* what is not an option, in order */
     size_t n_words;
@@ -62,7 +62,6 @@ int command_up(const struct options *o, struct err *e);
 int command_daemon(const struct options *o, struct err *e);
 int command_agent(const struct options *o, struct err *e);
 int command_goals(const struct options *o, struct err *e);
-int command_generate(const struct options *o, struct err *e);
 int command_scenario(const struct options *o, struct err *e);
 int command_reference(const struct options *o, struct err *e); /* help, man, reference, completion */
 int command_once(const struct options *o, struct err *e);

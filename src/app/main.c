@@ -3,15 +3,34 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "app/estate_generate.h"
 #include "core/log.h"
+
+static int command_generate(const struct options *o, struct err *e) {
+    struct text out = TEXT_INIT;
+    char *end = NULL;
+    long long nodes = o->n_words > 1 ? strtoll(o->words[1], &end, 10) : 0;
+    if (o->n_words != 2 || *end) {
+        err_set(e, E_INVAL, "how many nodes?");
+        err_hint(e, "suan generate 10000 --seed 7 > estate.yaml");
+        return E_INVAL;
+    }
+    int rc = estate_generate(nodes, o->seed ? strtoull(o->seed, NULL, 10) : 1, &out, e);
+    if (!rc)
+        fwrite(text_str(&out), 1, out.n, stdout);
+    text_free(&out);
+    return rc;
+}
 
 const struct command_row commands[] = {
     {"up", command_up, "ESTATE", "Start the controller and one agent a centre; Ctrl-C stops all."},
     {"daemon", command_daemon, "[ESTATE]", "The controller alone."},
     {"once", command_once, "", "Run the three sample jobs on the region that is up, and check their results."},
     {"scenario", command_scenario, "FILE…", "Run a scenario in virtual time and check what it expects."},
+    {"generate", command_generate, "NODES", "Print an estate of so many nodes, for measuring."},
     {"goals", command_goals, "", "Every goal with its target and what was last measured."},
     {"help", command_reference, "[ON [VERB]]", "Show help."},
     {"man", command_reference, "", "Print the manual page (suan man | man -l -)."},

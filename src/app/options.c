@@ -18,7 +18,6 @@ const struct option_row option_rows[] = {
     VALUE("--token-file", "FILE", token_file, "Token to call with; $SUAN_TOKEN_FILE; default from the state folder."),
     VALUE("--share", "DIR", share, "Data that tasks may read."),
     VALUE("--programs", "DIR", programs, "Programs of tasks, first in their PATH."),
-    VALUE("--record", "FILE", record, "Write the journal of a scenario there."),
     SWITCH("--json", json, "Print the answer as JSON."),
     SWITCH("--watch", watch, "Print again whenever it changes, until interrupted."),
     SWITCH("--follow", follow, "Go on printing a log as it grows."),
