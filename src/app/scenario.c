@@ -69,7 +69,7 @@ void scenario_check(struct scenario *s, bool good, int line, const char *what, c
     char now[CIVIL_TEXT];
     civil_print(now, s->loop ? loop_now_us(s->loop) : 0);
     const char *file = strrchr(s->path, '/');
-    text_addf(s->report, "%s %d - %s:%d: %s\n", good ? "ok" : "not ok", s->result->passed + s->result->failed + 1,
+    text_addf(s->report, "%s %d - %s:%d: %s\n", good ? "ok" : "not ok", s->o->checks_before + s->result->passed + s->result->failed + 1,
               file ? file + 1 : s->path, line, what);
     if (good) {
         s->result->passed++;
@@ -262,7 +262,7 @@ int command_scenario(const struct options *o, struct err *e) {
     for (size_t i = 1; i < o->n_words && !rc; i++) {
         struct text report = TEXT_INIT;
         struct scenario_result r;
-        struct scenario_options so = {.seed = o->seed, .journal = o->journal};
+        struct scenario_options so = {.seed = o->seed, .journal = o->journal, .checks_before = passed + failed};
         rc = scenario_run(o->words[i], &so, &r, &report, e);
         fputs(text_str(&report), stdout);
         failed += r.failed;

@@ -36,6 +36,7 @@ struct scenario_options {
     const char *extra;   /* statements run before the file's own `backend` … `warp` part: "backend pdu modbus\n"; NULL */
     journal_fn *row;     /* gets every row of the journal at the end; NULL = none */
     void *row_ctx;
+    int checks_before;   /* TAP numbers go on from here */
     bool journal;        /* the decision journal goes into the report, as comments */
 };
 

@@ -239,19 +239,20 @@ static void note_change(struct round *r, size_t changed, bool is_lower) {
                   r->power_w, r->low_w, changed);
 }
 
-/* Names the nodes whose end would bring the rack below its budget. Advice only: ending work is a person's decision. */
-static void advise_shedding(const struct round *r, char out[ADVICE_TEXT]) {
-    double over = (r->power_w - r->aim_w) / r->scale;
-    size_t at = 0, k = 0;
+/* Names the nodes whose end would bring the rack to its aim. Advice only: ending work is a person's decision. */
+static void advise_shedding(const struct round *r, double short_w, char out[ADVICE_TEXT]) {
+    size_t at = 0;
     out[0] = '\0';
-    for (; k < r->n_seats && over > 0; k++) {
+    for (size_t k = 0; k < r->n_seats && short_w > 0; k++) {
         const struct seat *seat = &r->seats[k];
-        int n = snprintf(out + at, ADVICE_TEXT - at, "%s%s", k ? ", " : "", estate_name(r->v->estate, seat->id));
-        over -= seat->power_w < seat->floor_w || !(seat->next_w > 0) ? seat->power_w : seat->next_w;
+        double saves = seat->next_w > 0 && seat->next_w < seat->power_w ? seat->next_w : seat->power_w;
+        if (!(saves > 0))
+            continue;
+        short_w -= saves;
+        int n = snprintf(out + at, ADVICE_TEXT - at, "%s%s", at ? ", " : "", estate_name(r->v->estate, seat->id));
         if (n < 0 || at + (size_t)n >= ADVICE_TEXT - 8) {
-            out[at] = '\0';
             str_copy(out + at, ADVICE_TEXT - at, " …");
-            break;
+            return;
         }
         at += (size_t)n;
     }
@@ -268,13 +269,13 @@ static void conditions(struct round *r, double short_w) {
     bool known = has_condition(s, r->rack, "over-budget", 0);
     if (r->power_w > r->budget_w && short_w > 0) {
         char who[ADVICE_TEXT];
-        advise_shedding(r, who);
+        advise_shedding(r, short_w, who);
         if (!has_condition(s, r->rack, "over-budget", SEV_CRITICAL))
             plan_note(r->plan, arena_strdup(r->plan->arena, r->path), reasons(r),
-                      "%s draws %.0f W, budget %.0f W, and caps cannot save %.0f W more: advise to end the work of %s",
+                      "%s draws %.0f W, budget %.0f W, and caps cannot save %.0f W more: advise to switch off %s",
                       r->path, r->power_w, r->budget_w, short_w, who);
         plan_condition(r->plan, r->rack, "over-budget", SEV_CRITICAL,
-                       "%.0f W of %.0f W and all caps at their least: end the work of %s", r->power_w, r->budget_w, who);
+                       "%.0f W of %.0f W and all caps at their least: switch off %s", r->power_w, r->budget_w, who);
     } else if (r->power_w > r->budget_w && !r->is_blind) {
         plan_condition(r->plan, r->rack, "over-budget", SEV_WARNING, "%.0f W of %.0f W: caps are on their way",
                        r->power_w, r->budget_w);
