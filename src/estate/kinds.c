@@ -221,7 +221,7 @@ static const struct field account_fields[] = {
     FIGURE(energy_source, "Where the energy comes from."),
     FIELD_REAL(struct account, carbon_kg, .unit = "kg", .doc = "CO2e of that energy."),
     FIGURE(carbon_source, "Where the carbon comes from."),
-    FIELD_REAL(struct account, cost_cny, .unit = "CNY", .doc = "Energy and core price."),
+    FIELD_REAL(struct account, cost_cny, .unit = "CNY", .doc = "Energy, reserved cores and moved data."),
     FIGURE(cost_source, "Where the cost comes from."),
     FIELD_REAL(struct account, moved_bytes, .unit = "B", .doc = "Moved between centres for it."),
 };
