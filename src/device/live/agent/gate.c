@@ -115,7 +115,7 @@ static void estate_came(struct agent_peer *p, const struct agent_conn *c, const 
     struct agent *a = estate_observe(s, p->id, agent);
     oid centre = a->centre ? a->centre : estate_ancestor(s, p->id, "centre");
     struct text lacks = TEXT_INIT;
-    char path[ESTATE_PATH], text[160];
+    char path[ESTATE_PATH], text[400];
     str_copy(a->fingerprint, sizeof a->fingerprint, c->fingerprint);
     str_copy(a->address, sizeof a->address, doc_get_str(hello, "address", ""));
     a->pid = doc_get_int(hello, "pid", 0);
@@ -134,7 +134,8 @@ static void estate_came(struct agent_peer *p, const struct agent_conn *c, const 
         estate_condition(s, centre, "cut-off", SEV_CRITICAL, "placement", now, NULL);
     }
     estate_path(s, p->id, path);
-    snprintf(text, sizeof text, "process %lld at %.60s, epoch %lld", (long long)a->pid, a->address, (long long)a->epoch);
+    snprintf(text, sizeof text, "process %lld at %.60s, epoch %lld; tasks are confined by: %.200s", (long long)a->pid,
+             a->address, (long long)a->epoch, doc_get_str(hello, "confined", "nothing it tells of"));
     host_event(h, "agent-connected", SEV_INFO, path, NULL, text);
     metric_series(h->metrics, &agent_metrics[METRIC_CONNECTIONS], p->name, NULL)->value++;
     host_kick(h);
