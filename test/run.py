@@ -51,6 +51,9 @@ def tests_of(build, first):
     text = subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True, text=True).stdout
     found = []
     for row in json.loads(text):
+        # A program of the build that is an argument stands there relative to the build folder.
+        there = [os.path.join(os.path.abspath(build), w) for w in row["cmd"]]
+        row["cmd"] = [t if not w.startswith("/") and "/" in w and os.path.isfile(t) else w for w, t in zip(row["cmd"], there)]
         compiled_here = row["cmd"][0].startswith(os.path.abspath(build) + "/")
         if not first and not compiled_here:
             continue
