@@ -23,7 +23,7 @@ enum { JOB_TASKS_MAX = 4096, FOR_VARS_MAX = 4, FOR_VALUES_MAX = 512 };
 
 struct variable {
     const char *name;
-    const char *values[FOR_VALUES_MAX];
+    const char **values;
     uint32_t n, at;
 };
 
@@ -120,6 +120,7 @@ static int expand(struct graph *g, const struct graph_task *gt, const char *in, 
 static int variable_read(struct graph *g, const struct doc *d, struct variable *v, struct err *e) {
     v->name = d->key;
     v->n = v->at = 0;
+    v->values = arena_alloc(g->a, sizeof *v->values * FOR_VALUES_MAX);
     if (d->type == DOC_SEQ) {
         doc_each(item, d) {
             const char *s = scalar(g, item);
@@ -130,10 +131,10 @@ static int variable_read(struct graph *g, const struct doc *d, struct variable *
         return v->n ? 0 : fail(g, d, e, "`for` has no value for", d->key);
     }
     long lo = 0, hi = 0;
-    int width = 0;
-    if (d->type != DOC_STR || sscanf(d->str.p, "%ld%n..%ld", &lo, &width, &hi) != 2 || lo < 0 || hi < lo ||
-        hi - lo >= FOR_VALUES_MAX)
-        return fail(g, d, e, "`for` wants a list or a range such as 01..12 in", d->key);
+    int width = 0, end = 0;
+    if (d->type != DOC_STR || sscanf(d->str.p, "%ld%n..%ld%n", &lo, &width, &hi, &end) != 2 || d->str.p[end] || lo < 0 ||
+        hi < lo || hi - lo >= FOR_VALUES_MAX)
+        return fail(g, d, e, "`for` wants a list or a range such as 01..12, of at most 512 values, in", d->key);
     for (long i = lo; i <= hi; i++)
         v->values[v->n++] = arena_printf(g->a, "%0*ld", width, i);
     return 0;
@@ -189,6 +190,9 @@ static int outputs_read(struct graph *g, const struct doc *d, struct task *t, st
             return fail(g, item, e, "an output is a plain file name of at most 63 bytes, not", s ? s : "?");
         if (t->n_outputs == TASK_OUTPUTS)
             return fail(g, item, e, "more than 8 outputs:", s);
+        for (uint32_t i = 0; i < t->n_outputs; i++)
+            if (!strcmp(t->outputs[i].name, s))
+                return fail(g, item, e, "the output stands twice:", s);
         str_copy(t->outputs[t->n_outputs++].name, sizeof t->outputs[0].name, s);
     }
     return 0;
@@ -221,6 +225,10 @@ static int task_add(struct graph *g, const struct doc *d, const struct graph_tas
         return fail(g, d, e, "no argv in task", gt->name);
     gt->inputs = doc_get(d, "inputs");
     gt->after = doc_get(d, "after");
+    if (gt->inputs && gt->inputs->type != DOC_SEQ)
+        return fail(g, gt->inputs, e, "`inputs` is a list of task/file, not a", doc_type_name(gt->inputs->type));
+    if (gt->after && gt->after->type != DOC_SEQ)
+        return fail(g, gt->after, e, "`after` is a list of task names, not a", doc_type_name(gt->after->type));
     if ((rc = outputs_read(g, d, gt->task, e)))
         return rc;
     g->n++;
@@ -255,8 +263,6 @@ static int tasks_read(struct graph *g, const struct doc *list, const struct fiel
 
 static int after_add(struct graph *g, struct graph_task *gt, const struct graph_task *before, const struct doc *at,
                      struct err *e) {
-    if (before >= gt)
-        return fail(g, at, e, "a task comes after earlier ones of the list only, not after", before->name);
     for (uint32_t i = 0; i < gt->task->n_after; i++)
         if (gt->task->after[i] == before->id)
             return 0;
@@ -264,6 +270,23 @@ static int after_add(struct graph *g, struct graph_task *gt, const struct graph_
         return fail(g, at, e, "a task comes after at most 64 others:", gt->name);
     gt->task->after[gt->task->n_after++] = before->id;
     return 0;
+}
+
+/* Why no earlier task is meant by `want`: one that stands below (so a circle cannot be written), or a slip of the pen. */
+static void hint_task(const struct graph *g, const struct graph_task *gt, const char *want, struct err *e) {
+    const char **names = arena_alloc(g->a, sizeof *names * JOB_TASKS_MAX);
+    for (uint32_t i = 0; i < g->n; i++)
+        names[i] = g->tasks[i].name;
+    for (const struct graph_task *t = gt; t < g->tasks + g->n; t++)
+        if (str_glob(want, t->name)) {
+            err_hint(e, "'%s' is not above this task: a task comes after tasks above it in the list only", t->name);
+            return;
+        }
+    const char *near = str_nearest(want, names, (size_t)(gt - g->tasks));
+    if (near && strcmp(near, want))
+        err_hint(e, "did you mean '%s'?", near);
+    else
+        err_hint(e, "list the producing task above this one, with the file among its `outputs`");
 }
 
 /* "map-{city}-*\/part.csv": the output of every earlier task that matches. */
@@ -298,7 +321,8 @@ static int input_add(struct graph *g, struct graph_task *gt, const struct doc *d
     if (!found) {
         *slash = '/';
         fail(g, d, e, "no earlier task has the output", want);
-        err_hint(e, "list the producing task above this one, with the file among its `outputs`");
+        *slash = '\0';
+        hint_task(g, gt, want, e);
         return E_INVAL;
     }
     return 0;
@@ -306,11 +330,11 @@ static int input_add(struct graph *g, struct graph_task *gt, const struct doc *d
 
 static int edges_read(struct graph *g, struct graph_task *gt, struct err *e) {
     int rc = 0;
-    doc_each(d, gt->inputs && gt->inputs->type == DOC_SEQ ? gt->inputs : NULL) {
+    doc_each(d, gt->inputs) {
         if ((rc = input_add(g, gt, d, e)))
             return rc;
     }
-    doc_each(d, gt->after && gt->after->type == DOC_SEQ ? gt->after : NULL) {
+    doc_each(d, gt->after) {
         char want[ESTATE_NAME];
         if ((rc = d->type == DOC_STR ? expand(g, gt, d->str.p, want, sizeof want, d, e)
                                      : fail(g, d, e, "`after` lists task names, not a", doc_type_name(d->type))))
@@ -322,8 +346,11 @@ static int edges_read(struct graph *g, struct graph_task *gt, struct err *e) {
                 if ((rc = after_add(g, gt, t, d, e)))
                     return rc;
             }
-        if (!found)
-            return fail(g, d, e, "no earlier task is called", want);
+        if (!found) {
+            fail(g, d, e, "no earlier task is called", want);
+            hint_task(g, gt, want, e);
+            return E_INVAL;
+        }
     }
     return rc;
 }
@@ -358,6 +385,7 @@ static int job_read(struct graph *g, struct placement *p, const struct doc *d, s
     struct field_env env = estate_env(p->host->estate);
     struct doc *own = doc_map(g->a);
     own->line = d->line;
+    own->column = d->column;
     doc_each(item, d) {
         if (strcmp(item->key, "job") && strcmp(item->key, "tasks") && strcmp(item->key, "function"))
             doc_put(own, item->key, doc_copy(g->a, item));
@@ -404,8 +432,11 @@ int job_build(struct placement *p, struct txn *t, const struct doc *d, const cha
     struct job *job = arena_new(&a, struct job);
     const char *wish = doc_get_str(d, "job", NULL);
     int rc = 0;
-    if (d->type != DOC_MAP || !wish)
-        rc = fail(&g, d, e, "a map with `job: NAME` is wanted, got a", doc_type_name(d->type));
+    if (d->type != DOC_MAP)
+        rc = fail(&g, d, e, "a map with `job: NAME` is wanted, not a", doc_type_name(d->type));
+    else if (!wish)
+        rc = fail(&g, doc_get(d, "job") ? doc_get(d, "job") : d, e, "a text `job` is wanted, not a",
+                  doc_get(d, "job") ? doc_type_name(doc_get(d, "job")->type) : "document without it");
     else if (!str_is_name(wish) || strlen(wish) > 31)
         rc = fail(&g, doc_get(d, "job"), e, "a job name is [a-z0-9._-], at most 31 bytes:", wish);
     if (!rc) {
@@ -413,6 +444,8 @@ int job_build(struct placement *p, struct txn *t, const struct doc *d, const cha
         rc = job_read(&g, p, d, job, e);
     }
     bool is_function = !rc && job->type == JOB_FUNCTION;
+    if (!rc && !is_function && doc_get(d, "function"))
+        rc = fail(&g, doc_get(d, "function"), e, "`function` wants type: function in", g.job);
     if (!rc && is_function)
         rc = function_build(&g, p, t, d, job->tenant, e);
     if (!rc && (!is_function || doc_get(d, "tasks")))
