@@ -35,10 +35,9 @@ def run_program(build, target, quick):
 
 
 def measure(name, a, known):
-    if name in outside.SCRIPTED:
-        inner = (lambda: run_program(a.build, known[name], a.quick)) if name in known else None
-        return outside.SCRIPTED[name](a.build, a.quick, inner)
-    return run_program(a.build, known[name], a.quick)
+    inner = (lambda: run_program(a.build, known[name], a.quick)) if name in known else None
+    scripted = outside.SCRIPTED.get(name) or outside.WITH_PEER.get(name)
+    return scripted(a.build, a.quick, inner) if scripted else inner()
 
 
 def machine():
@@ -89,7 +88,7 @@ def main():
         begin = time.monotonic()
         try:
             rows = measure(name, a, known)
-        except (RuntimeError, OSError, subprocess.SubprocessError, ValueError, KeyError) as x:
+        except (RuntimeError, OSError, subprocess.SubprocessError, ValueError, KeyError, AttributeError) as x:
             rows = [{"goal": name, "value": None, "unit": "", "target": None, "peer": None, "ok": False, "error": str(x)}]
         for row in rows:
             missing = [k for k in KEYS if k not in row]

@@ -79,8 +79,11 @@ static void stop(struct up *u) {
 }
 
 static void on_signal(void *ctx, int signo) {
+    struct up *u = ctx;
     (void)signo;
-    stop(ctx);
+    if (u->o->once && !u->is_stopping)
+        u->rc = 1; /* interrupted: nothing was judged */
+    stop(u);
 }
 
 static void on_exit_of(void *ctx, pid_t pid, int status) {
