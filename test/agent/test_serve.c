@@ -340,7 +340,7 @@ static void test_cut(void) {
     send_req(&q, "list", NULL, &list);
     q.r.done = list_done;
     is_int(wait_req(&q), 0, "list is asked after the hello");
-    is_int(listed_done, 2, "and tells what ended in the cut");
+    is_int(listed_done, 3, "and tells what ended in the cut");
 }
 
 static bool replaced(void) { return seen()->epoch >= 4; }
