@@ -30,6 +30,29 @@ void host_after_commit(struct host *h, void (*fn)(void *ctx), void *ctx) {
     host_kick(h);
 }
 
+void host_answer_after_commit(struct host *h, struct call *c) {
+    vec_push(&h->cycle->answers, c);
+    host_kick(h);
+}
+
+/* A caller is told the truth: recorded, or not. What could not be recorded stays in memory and is, with room again. */
+static void answer(struct host *h, const struct err *failed) {
+    struct cycle *c = h->cycle;
+    __typeof__(c->answers) now = c->answers;
+    memset(&c->answers, 0, sizeof c->answers);
+    for (size_t i = 0; i < now.n; i++) {
+        struct call *one = now.p[i];
+        if (failed) {
+            err_set(&one->err, E_UNAVAIL, "the change could not be recorded: %s", failed->message);
+            str_copy(one->err.detail, sizeof one->err.detail, failed->detail);
+            err_hint(&one->err, "it is recorded as soon as the store can be written again; look before you repeat it");
+            one->rc = E_UNAVAIL;
+        }
+        one->answer(one, one->rc);
+    }
+    vec_free(&now);
+}
+
 int64_t host_journal(struct host *h, const char *kind, const char *by, const char *object, struct doc *reasons,
                      const char *format, ...) {
     struct cycle *c = h->cycle;
@@ -303,6 +326,7 @@ static bool commit(struct host *h) {
         rows_free(c);
     } else {
         log_err("store", &w.e);
+        answer(h, &w.e);
         timer_mono_in(h->loop, &c->retry_timer, RETRY_US, retry, h);
     }
     vec_free(&w.written);
@@ -314,6 +338,7 @@ static bool commit(struct host *h) {
 
 static void act(struct host *h) {
     struct cycle *c = h->cycle;
+    answer(h, NULL);
     __typeof__(c->after) now = c->after;
     memset(&c->after, 0, sizeof c->after);
     for (size_t i = 0; i < now.n; i++)
@@ -343,7 +368,9 @@ static void schedule_next(struct host *h) {
         next = lease;
     if (next)
         timer_at(h->loop, &c->due_timer, next, 0, (timer_fn *)host_kick, h);
-    if (c->cursor_watch != estate_sequence(h->estate) || c->rows.n || c->after.n)
+    /* While the store is failing the retry timer alone wakes us. */
+    if (store_ok(h->store, NULL) &&
+        (c->cursor_watch != estate_sequence(h->estate) || c->rows.n || c->after.n || c->answers.n))
         host_kick(h);
 }
 
@@ -410,6 +437,7 @@ void cycle_free(struct host *h) {
     rows_free(c);
     vec_free(&c->rows);
     vec_free(&c->after);
+    vec_free(&c->answers);
     vec_free(&c->listeners);
     for (size_t i = 0; i < c->n_caps; i++) {
         arena_free(&c->caps[i].arena);

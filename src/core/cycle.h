@@ -41,6 +41,7 @@ struct cycle {
     size_t n_caps;
     VEC(struct pending_row) rows;
     VEC(struct later) after;
+    VEC(struct call *) answers; /* of changing calls, which wait for the commit */
     VEC(struct listener) listeners;
     uint64_t last_listener;
     struct command commands[COMMANDS_MAX];

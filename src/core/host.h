@@ -58,6 +58,8 @@ int64_t host_journal(struct host *h, const char *kind, const char *by, const cha
                      const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* Run `fn` after the present cycle's commit is durable: for everything that leaves the house. */
 void host_after_commit(struct host *h, void (*fn)(void *ctx), void *ctx);
+/* Answer a finished changing call then; when the commit fails, at once and with the store's error: it is not recorded. */
+void host_answer_after_commit(struct host *h, struct call *c);
 /* The result of an `act`. */
 void host_acted(struct host *h, const struct command *c, int rc, const struct err *e);
 void *host_cap_state(const struct host *h, const char *cap);

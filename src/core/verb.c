@@ -88,11 +88,6 @@ static void count(struct call *c, int rc) {
     metric_observe(&house_metrics[1], s, (double)(loop_mono_us(h->loop) - c->begun_us) * 1e-6);
 }
 
-static void answer_now(void *ctx) {
-    struct call *c = ctx;
-    c->answer(c, c->rc);
-}
-
 static void audit(struct call *c, int rc) {
     char path[ESTATE_PATH] = "";
     if (c->object && estate_alive(c->host->estate, c->object))
@@ -124,7 +119,7 @@ static void finish(struct call *c, int rc) {
         audit(c, rc);
     /* What was changed is durable before anybody hears of it. */
     if (changing && !rc && !c->dry_run) {
-        host_after_commit(c->host, answer_now, c);
+        host_answer_after_commit(c->host, c);
         host_kick(c->host);
     } else {
         c->answer(c, rc);
