@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/civil.h"
+#include "base/vec.h"
 #include "core/host.h"
 #include "core/list.h"
 #include "core/telemetry.h"
@@ -238,6 +239,58 @@ static int verb_explain(struct call *c) {
     }
     doc_put(c->reply, "chain", x.list);
     return rc;
+}
+
+/* -- conditions -- */
+
+struct found {
+    struct condition condition;
+    oid id;
+};
+
+static int worse(const void *x, const void *y) {
+    const struct condition *a = &((const struct found *)x)->condition, *b = &((const struct found *)y)->condition;
+    if (a->severity != b->severity)
+        return a->severity > b->severity ? -1 : 1;
+    return (a->since_us < b->since_us) - (a->since_us > b->since_us);
+}
+
+/* Every condition of the estate, the worst and newest first. */
+static int verb_conditions(struct call *c) {
+    const struct estate *s = c->host->estate;
+    struct arena *a = &c->arena;
+    int64_t limit = number_in(c->body, "limit", 100);
+    VEC(struct found) all = {0};
+    if (limit < 1 || limit > 10000)
+        return err_set(&c->err, E_INVAL, "limit: from 1 to 10000, not %lld", (long long)limit);
+    for (oid id = 0; (id = estate_next(s, NULL, id));) {
+        const struct condition *list;
+        size_t n = estate_conditions(s, id, &list);
+        for (size_t i = 0; i < n; i++)
+            vec_push(&all, (struct found){list[i], id});
+    }
+    if (all.n)
+        qsort(all.p, all.n, sizeof *all.p, worse);
+    struct doc *items = doc_seq(a);
+    for (size_t i = 0; i < all.n && i < (size_t)limit; i++) {
+        const struct condition *k = &all.p[i].condition;
+        struct doc *d = doc_map(a);
+        char path[ESTATE_PATH], since[CIVIL_TEXT];
+        estate_path(s, all.p[i].id, path);
+        civil_print(since, k->since_us);
+        doc_put_str(a, d, "object", path);
+        doc_put_str(a, d, "name", k->name);
+        doc_put_str(a, d, "severity", severity_words[k->severity]);
+        doc_put_str(a, d, "since", since);
+        doc_put_str(a, d, "text", k->text);
+        doc_put_str(a, d, "by", k->by);
+        doc_push(items, d);
+    }
+    c->reply = doc_map(a);
+    doc_put(c->reply, "items", items);
+    doc_put_int(a, c->reply, "matched", (int64_t)all.n);
+    vec_free(&all);
+    return 0;
 }
 
 /* -- system, time -- */
@@ -547,6 +600,7 @@ const struct verb house_verbs[] = {
     {"list", "journal", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Decisions, commits, calls and events.", "journal list limit=3", verb_journal},
     {"verify", "journal", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_SLOW, 60000000, NULL, "Check the hash chain.", "journal verify", verb_verify},
     {"explain", "system", false, &table_explain, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Why something was decided.", "explain 1", verb_explain},
+    {"list", "condition", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Every condition of the estate, the worst first.", "condition list", verb_conditions},
     {"status", "system", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "How the controller is.", "system status", verb_status},
     {"show", "time", false, NULL, &table_time, ROLE_VIEWER, VERB_READ, 0, NULL, "Plant time.", "time show", time_answer},
     {"show", "telemetry", false, &table_telemetry, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "The last hour of what flows: power, load, use.", "telemetry show kind=centre field=power_w", verb_telemetry},

@@ -138,6 +138,22 @@ static void test_telemetry(void) {
     arena_free(&x.call.arena);
 }
 
+static void test_conditions(void) {
+    struct answer x;
+    struct estate *s = host.estate;
+    oid adder = estate_find(s, "tenant", "adder"), dodo = estate_find(s, "tenant", "dodo");
+    is_int(doc_get_int(ASK(&x, "condition", "list", NULL), "matched", -1), 0, "no conditions");
+    arena_free(&x.call.arena);
+    estate_condition(s, dodo, "old", SEV_WARNING, "test", 100, "an older warning");
+    estate_condition(s, adder, "new", SEV_WARNING, "test", 200, "a newer warning");
+    estate_condition(s, dodo, "worst", SEV_CRITICAL, "test", 50, "the oldest, but critical");
+    struct doc *d = ASK(&x, "condition", "list", "limit", "2");
+    is_str(names(d), "worst new", "the worst first, then the newest");
+    is_str(doc_get_str(doc_get(d, "items")->list.first, "object", ""), "tenant/dodo", "with its object");
+    is_int(doc_get_int(d, "matched", -1), 3, "all are counted");
+    arena_free(&x.call.arena);
+}
+
 struct knob {
     int64_t turns;
     double power_w;
@@ -207,6 +223,7 @@ int main(void) {
     }
     ok(!txn_commit(t, "test", "", &revision, &e), "with tenants");
     test_list();
+    test_conditions();
     test_telemetry();
     test_config();
     host_close(&host);
