@@ -29,6 +29,7 @@ struct loop {
     int64_t anchor_plant, anchor_mono; /* plant = anchor_plant + pace * (mono - anchor_mono) */
     double pace;
     int holds;
+    VEC(uint64_t) messages; /* in flight, each with a hold */
     VEC(struct deferred) deferred, running;
     struct watch **by_fd;
     size_t n_fds;
@@ -69,6 +70,7 @@ void loop_free(struct loop *l) {
     close(l->epoll);
     heap_free(&l->plant);
     heap_free(&l->mono);
+    vec_free(&l->messages);
     vec_free(&l->deferred);
     vec_free(&l->running);
     free(l->by_fd);
@@ -128,6 +130,38 @@ void loop_release(struct loop *l) {
     assert(l->holds > 0);
     l->holds--;
 }
+
+/* Few are in flight at a time: a walk is the fastest set. */
+void loop_hold_message(struct loop *l, uint32_t line, uint32_t message) {
+    uint64_t key = (uint64_t)line << 32 | message;
+    for (size_t i = 0; i < l->messages.n; i++)
+        if (l->messages.p[i] == key)
+            return;
+    vec_push(&l->messages, key);
+    loop_hold(l);
+}
+
+static void message_drop(struct loop *l, size_t i) {
+    l->messages.p[i] = l->messages.p[--l->messages.n];
+    loop_release(l);
+}
+
+bool loop_release_message(struct loop *l, uint32_t line, uint32_t message) {
+    uint64_t key = (uint64_t)line << 32 | message;
+    for (size_t i = 0; i < l->messages.n; i++)
+        if (l->messages.p[i] == key) {
+            message_drop(l, i);
+            return true;
+        }
+    return false;
+}
+
+void loop_release_line(struct loop *l, uint32_t line) {
+    for (size_t i = l->messages.n; i-- > 0;)
+        if (l->messages.p[i] >> 32 == line)
+            message_drop(l, i);
+}
+
 void loop_on_step(struct loop *l, void (*fn)(void *ctx, int64_t by_us), void *ctx) {
     l->on_step = fn;
     l->step_ctx = ctx;

@@ -51,6 +51,13 @@ bool loop_warp(struct loop *l, int64_t until_us, int64_t budget_us);
 bool loop_is_warping(const struct loop *l); /* the cycle then keeps plant time, or controllers would sleep through it */
 void loop_hold(struct loop *l);
 void loop_release(struct loop *l);
+/* The same for messages on a connection, safe against ends that die: a message in flight is known by a line (both ends
+ * can tell it: their two ports) and a number within it. Holding twice is holding once; releasing what is not held does
+ * nothing (false), so a peer in another process, who never holds, is served all the same. Whoever closes a connection
+ * releases its line. */
+void loop_hold_message(struct loop *l, uint32_t line, uint32_t message);
+bool loop_release_message(struct loop *l, uint32_t line, uint32_t message);
+void loop_release_line(struct loop *l, uint32_t line);
 
 /* -- timers: the struct is the caller's and must not move while set -- */
 typedef void timer_fn(void *ctx);

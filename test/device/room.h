@@ -7,6 +7,7 @@
 #include "device/class/node.h"
 #include "device/class/pdu.h"
 #include "device/twin/twin.h"
+#include "device/wire/modbus.h"
 
 static const int64_t ROOM_T0 = 1767225600000000; /* 2026-01-01 */
 
@@ -15,6 +16,7 @@ struct room {
     struct loop *loop;
     struct twin *twin;
     struct devices *devices;
+    struct wire_modbus *wire; /* when room_serve was called */
     struct err err;
 };
 
@@ -58,15 +60,38 @@ static inline void room_open(struct room *m, enum loop_kind kind, const struct d
     if (host_open(&m->host, m->loop, kinds_foundation, foundation_count(), NULL, NULL, seed, &m->err))
         abort();
     room_import(m, pdu, node);
-    if (twin_open(&m->host, seed, &m->twin, &m->err) ||
-        devices_open(&m->host, classes, backends, &m->devices, &m->err))
+    if (twin_open(&m->host, seed, &m->twin, &m->err) || devices_open(&m->host, classes, backends, &m->devices, &m->err))
         abort();
     m->host.devices = m->devices;
     m->host.act = devices_act;
 }
 
+/* Serve every pdu over Modbus on loopback and drive it through that, in the same process and loop. */
+static inline void room_serve(struct room *m, const char *instrument, const struct wire_modbus_options *options) {
+    if (wire_modbus_open(&m->host, &backend_twin_pdu, instrument, options, &m->wire, &m->err)) {
+        fprintf(stderr, "%s\n", m->err.message);
+        abort();
+    }
+    struct arena a = ARENA_INIT;
+    struct txn *t = estate_begin(m->host.estate);
+    uint64_t revision;
+    for (oid id = 0; (id = estate_next(m->host.estate, "pdu", id));) {
+        char spec[BACKEND_TEXT];
+        struct doc *fields = doc_map(&a);
+        if (wire_modbus_spec(m->wire, id, spec, &m->err))
+            abort();
+        doc_put_str(&a, fields, "backend", spec);
+        if (txn_set(t, id, fields, "room", &m->err))
+            abort();
+    }
+    if (txn_commit(t, "test", "wire", &revision, &m->err))
+        abort();
+    arena_free(&a);
+}
+
 static inline void room_close(struct room *m) {
     devices_close(m->devices);
+    wire_modbus_close(m->wire);
     twin_close(m->twin);
     host_close(&m->host);
     loop_free(m->loop);
@@ -100,19 +125,30 @@ static inline void asked_done(struct device_request *r, int rc) {
     a->at_us = loop_now_us(a->room->loop);
 }
 
-static inline void ask(struct room *m, oid id, const char *verb, const void *in, struct asked *a) {
+/* With a deadline of its own, from now; 0 = the verb's. */
+static inline void ask_within(struct room *m, oid id, const char *verb, const void *in, int64_t within_us,
+                              struct asked *a) {
     *a = (struct asked){.room = m};
     a->r = (struct device_request){.in = in, .out = &a->out, .done = asked_done, .ctx = a};
+    a->r.deadline_us = within_us ? loop_now_us(m->loop) + within_us : 0;
     device_submit(m->devices, id, verb, &a->r);
 }
 
-/* Ask and wait, at most a minute of plant time. */
-static inline int ask_now(struct room *m, oid id, const char *verb, const void *in, struct asked *a) {
-    ask(m, id, verb, in, a);
+static inline void ask(struct room *m, oid id, const char *verb, const void *in, struct asked *a) {
+    ask_within(m, id, verb, in, 0, a);
+}
+
+/* Turn the loop until it has ended, at most a minute of plant time. */
+static inline int await(struct room *m, struct asked *a) {
     int64_t until = loop_now_us(m->loop) + 60000000;
     while (!a->done && loop_now_us(m->loop) < until)
         loop_turn(m->loop, 1000000);
     return a->done ? a->rc : E_INTERNAL;
+}
+
+static inline int ask_now(struct room *m, oid id, const char *verb, const void *in, struct asked *a) {
+    ask(m, id, verb, in, a);
+    return await(m, a);
 }
 
 #endif

@@ -22,11 +22,14 @@ static void answers(void) {
     world_poke(twin_world(m.twin), "load rack/c-h-r01 1", NULL);
     ask_now(&m, p, "read", NULL, &a);
     double truth = 16 * 430 * 1.02;
-    ok(fabs(a.out.pdu.power_w - truth) < 0.02 * truth && a.out.pdu.power_w != truth, "near the truth, and not the truth");
-    is_int(ask_now(&m, p, "switch", &(struct pdu_switch){.outlet = 3, .on = false}, &a), 0, "an outlet is switched off");
+    ok(fabs(a.out.pdu.power_w - truth) < 0.02 * truth && a.out.pdu.power_w != truth,
+       "near the truth, and not the truth");
+    is_int(ask_now(&m, p, "switch", &(struct pdu_switch){.outlet = 3, .on = false}, &a), 0,
+           "an outlet is switched off");
     ask_now(&m, p, "read", NULL, &a);
     ok(!a.out.pdu.outlet_on[2] && a.out.pdu.outlet_on[3], "reading back shows which");
-    is_int(ask_now(&m, n, "read", NULL, &a), E_TIMEOUT, "the server on it is silent: its controller has no power either");
+    is_int(ask_now(&m, n, "read", NULL, &a), E_TIMEOUT,
+           "the server on it is silent: its controller has no power either");
     is_int(ask_now(&m, p, "switch", &(struct pdu_switch){.outlet = 25, .on = false}, &a), E_INVAL, "outlet 25 of 24");
     is_int(ask_now(&m, p, "set limit", &(struct pdu_limit){.limit_w = 6000.4}, &a), 0, "a limit is set");
     ask_now(&m, p, "read", NULL, &a);
@@ -49,7 +52,8 @@ static void nodes(void) {
     is_near(a.out.node.power_w, 310, 12, "and it works");
     is_near(a.out.node.utilisation_ratio, 0.7, 1e-9, "load in per cent");
     ok(a.out.node.temperature_c == floor(a.out.node.temperature_c), "temperature in whole degrees");
-    is_int(ask_now(&m, n, "set cap_w", &(struct node_cap){.value = 20}, &a), E_INVAL, "below the firmware's least: refused");
+    is_int(ask_now(&m, n, "set cap_w", &(struct node_cap){.value = 20}, &a), E_INVAL,
+           "below the firmware's least: refused");
     is_int(ask_now(&m, n, "power", &(struct node_power){.on = false}, &a), 0, "it is switched off");
     ask_now(&m, n, "read", NULL, &a);
     ok(!a.out.node.on && a.out.node.power_w == 0, "and its controller says so");

@@ -4,16 +4,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PENDING_MAX = 64 };
 #define TAIL_MAX 20.0 /* means; an answer that is later than that is a lost one */
 
+/* Mute: carried out, and the answer is lost. Silent: the request itself is lost. */
+enum fate { FATE_ANSWERED, FATE_MUTE, FATE_SILENT };
+
 struct pending {
     struct instrument *at;
-    struct device_request *request;
+    struct device_request *request; /* NULL: the asker has given up */
+    const struct instrument_verb *verb;
     struct timer timer;
-    bool is_lost, is_served; /* lost: no answer; served: carried out before the answer was lost */
+    enum fate fate;
+    bool is_read;
     struct pending *next, **from;
+    _Alignas(16) char in[];
 };
 
 #define S struct instrument_options
@@ -23,7 +30,8 @@ static const struct field option_fields[] = {
     FIELD_REAL(S, stuck_ratio, .unit = "1", .min = 0, .max = 1, .dflt = "0.0005", .doc = "Share of stuck switchings."),
 };
 #undef S
-static const struct table option_table = TABLE(instrument_options, option_fields, "Options of the backends named twin.");
+static const struct table option_table =
+    TABLE(instrument_options, option_fields, "Options of the backends named twin.");
 const char instrument_options_doc[] = "latency_us=SPAN (least time of an answer), loss_ratio=0..1 (requests without an "
                                       "answer), stuck_ratio=0..1 (switchings acknowledged and not carried out)";
 
@@ -70,7 +78,8 @@ void instrument_close(struct backend *b) {
     while (i->pending) {
         struct device_request *r = i->pending->request;
         drop(i->pending);
-        device_finish(r, E_CANCELLED);
+        if (r)
+            device_finish(r, E_CANCELLED);
     }
     free(i);
 }
@@ -80,28 +89,46 @@ static void on_time(void *ctx) {
     struct pending *p = ctx;
     struct instrument *i = p->at;
     struct device_request *r = p->request;
-    if (i->row->is_dark(i) || (p->is_lost && !p->is_served))
-        return;
-    int rc = i->row->serve(i, r);
-    if (p->is_lost)
+    struct err e = {0};
+    bool dark = i->row->is_dark(i), silent = dark || p->fate != FATE_ANSWERED;
+    bool carried_out = !dark && p->fate != FATE_SILENT && (!p->is_read || !silent);
+    int rc = carried_out ? p->verb->fn(i, p->in, r ? r->out : NULL, &e) : 0;
+    if (r && silent)
         return;
     drop(p);
-    device_finish(r, rc);
+    if (r) {
+        r->err = e;
+        device_finish(r, rc);
+    }
+}
+
+static const struct instrument_verb *verb_find(const struct instrument *i, const char *name) {
+    for (const struct instrument_verb *v = i->row->verbs; v->name; v++)
+        if (!strcmp(v->name, name))
+            return v;
+    return NULL;
 }
 
 void instrument_submit(struct backend *b, struct device_request *r) {
     struct instrument *i = (struct instrument *)b;
+    const struct instrument_verb *verb = verb_find(i, r->verb->name);
     int64_t now = loop_now_us(b->host->loop);
-    double tail = rng_exponential(&i->late, 1), lost = rng_unit(&i->loss), served = rng_unit(&i->loss);
+    if (!verb) {
+        device_finish(r, err_set(&r->err, E_UNSUPPORTED, "the twin has no verb '%s'", r->verb->name));
+        return;
+    }
+    double tail = rng_exponential(&i->late, 1), lost = rng_unit(&i->loss), where = rng_unit(&i->loss);
     if (i->n_pending >= PENDING_MAX) {
         device_finish(r, err_set(&r->err, E_LIMIT, "%d requests wait for this device already", PENDING_MAX));
         return;
     }
-    struct pending *p = calloc(1, sizeof *p);
+    size_t size = r->verb->in && r->in ? r->verb->in->size : 0;
+    struct pending *p = calloc(1, sizeof *p + size);
     assert(p);
-    *p = (struct pending){.at = i, .request = r, .next = i->pending, .from = &i->pending};
-    p->is_lost = lost < i->options.loss_ratio;
-    p->is_served = served < 0.5;
+    *p = (struct pending){.at = i, .request = r, .verb = verb, .next = i->pending, .from = &i->pending};
+    memcpy(p->in, size ? r->in : "", size);
+    p->is_read = r->verb->flags & VERB_READ;
+    p->fate = lost >= i->options.loss_ratio ? FATE_ANSWERED : where < 0.5 ? FATE_MUTE : FATE_SILENT;
     if (i->pending)
         i->pending->from = &p->next;
     i->pending = p;
@@ -113,9 +140,14 @@ void instrument_submit(struct backend *b, struct device_request *r) {
     timer_at(b->host->loop, &p->timer, i->busy_until_us, 0, on_time, p);
 }
 
+/* A command that was sent cannot be called back: it is only that nobody waits for its answer any more. */
 void instrument_cancel(struct backend *b, struct device_request *r) {
+    struct pending *p = r->backend_ctx;
     (void)b;
-    drop(r->backend_ctx);
+    if (p->is_read || !timer_is_set(&p->timer))
+        drop(p);
+    else
+        p->request = NULL;
 }
 
 double instrument_meter(struct instrument *i, double truth) {
@@ -126,4 +158,6 @@ double instrument_meter(struct instrument *i, double truth) {
     return shown > 0 ? floor(shown + 0.5) : 0;
 }
 
-bool instrument_sticks(struct instrument *i) { return rng_unit(&i->stuck) < i->options.stuck_ratio; }
+bool instrument_sticks(struct instrument *i) {
+    return rng_unit(&i->stuck) < i->options.stuck_ratio;
+}

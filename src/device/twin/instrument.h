@@ -7,6 +7,7 @@
  *    was lost is the answer. Whoever asks learns of it by his deadline, as with a real network.
  *  - meter: a fixed gain error a device (calibration, class 1 of IEC 62053-21 as three sigma) and a noise that is drawn
  *    for each second, because meters sample; two reads of the same second see the same noise. Steps of 1 W.
+ *  - a request that was sent is carried out even when its asker gives up meanwhile (cancel, deadline).
  *  - stuck: that share of switchings is acknowledged and not carried out. Reading back shows it. */
 #ifndef SUAN_DEVICE_TWIN_INSTRUMENT_H
 #define SUAN_DEVICE_TWIN_INSTRUMENT_H
@@ -14,12 +15,17 @@
 #include "device/twin/twin.h"
 
 struct instrument;
+/* One verb of the class on the world; `in` is the instrument's own copy. */
+struct instrument_verb {
+    const char *name;
+    int (*fn)(struct instrument *i, const void *in, void *out, struct err *e);
+};
 struct instrument_row {
-    int64_t latency_us; /* least */
-    double tail_us;     /* mean of what comes on top */
-    double gain_ratio, noise_ratio; /* one sigma */
+    int64_t latency_us;                    /* least */
+    double tail_us;                        /* mean of what comes on top */
+    double gain_ratio, noise_ratio;        /* one sigma */
     bool (*is_dark)(struct instrument *i); /* no power reaches its controller */
-    int (*serve)(struct instrument *i, struct device_request *r);
+    const struct instrument_verb *verbs;   /* ends with name NULL */
 };
 
 struct instrument_options {

@@ -4,7 +4,6 @@
 #include "device/class/node.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "device/twin/instrument.h"
 
@@ -13,10 +12,11 @@ static bool is_dark(struct instrument *i) {
     return world_node(twin_look(i->b.host->twin), i->b.id, &n, NULL) || !n.fed;
 }
 
-static int serve_read(struct instrument *i, struct device_request *r) {
+static int serve_read(struct instrument *i, const void *ask, void *answer, struct err *e) {
+    (void)ask;
     struct world_node n;
-    struct node_reading *out = r->out;
-    int rc = world_node(twin_look(i->b.host->twin), i->b.id, &n, &r->err);
+    struct node_reading *out = answer;
+    int rc = world_node(twin_look(i->b.host->twin), i->b.id, &n, e);
     if (rc)
         return rc;
     out->power_w = instrument_meter(i, n.power_w);
@@ -27,33 +27,30 @@ static int serve_read(struct instrument *i, struct device_request *r) {
     return 0;
 }
 
-static int serve_cap(struct instrument *i, struct device_request *r) {
-    const struct node_cap *in = r->in;
-    return world_set_cap(twin_world(i->b.host->twin), i->b.id, floor(in->value + 0.5), &r->err);
+static int serve_cap(struct instrument *i, const void *ask, void *answer, struct err *e) {
+    (void)answer;
+    const struct node_cap *in = ask;
+    return world_set_cap(twin_world(i->b.host->twin), i->b.id, floor(in->value + 0.5), e);
 }
 
-static int serve_power(struct instrument *i, struct device_request *r) {
-    const struct node_power *in = r->in;
+static int serve_power(struct instrument *i, const void *ask, void *answer, struct err *e) {
+    (void)answer;
+    const struct node_power *in = ask;
     if (instrument_sticks(i))
         return 0;
-    return world_set_on(twin_world(i->b.host->twin), i->b.id, in->on, &r->err);
-}
-
-static int serve(struct instrument *i, struct device_request *r) {
-    static const struct {
-        const char *verb;
-        int (*fn)(struct instrument *i, struct device_request *r);
-    } rows[] = {{"read", serve_read}, {"set cap_w", serve_cap}, {"power", serve_power}};
-    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
-        if (!strcmp(rows[k].verb, r->verb->name))
-            return rows[k].fn(i, r);
-    return err_set(&r->err, E_UNSUPPORTED, "the twin has no verb '%s'", r->verb->name);
+    return world_set_on(twin_world(i->b.host->twin), i->b.id, in->on, e);
 }
 
 static int open(struct host *h, oid id, const struct doc *options, struct backend *under, struct backend **out,
                 struct err *e) {
-    static const struct instrument_row row = {
-        .latency_us = 40000, .tail_us = 25000, .gain_ratio = 0.01, .noise_ratio = 0.005, .is_dark = is_dark, .serve = serve};
+    static const struct instrument_verb verbs[] = {
+        {"read", serve_read}, {"set cap_w", serve_cap}, {"power", serve_power}, {0}};
+    static const struct instrument_row row = {.latency_us = 40000,
+                                              .tail_us = 25000,
+                                              .gain_ratio = 0.01,
+                                              .noise_ratio = 0.005,
+                                              .is_dark = is_dark,
+                                              .verbs = verbs};
     struct world_node known;
     (void)under;
     if (h->twin && world_node(twin_look(h->twin), id, &known, e))

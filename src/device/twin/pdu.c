@@ -1,5 +1,6 @@
 /* Class pdu on the world. Latency and accuracy are those of a rack PDU's own network card: some ten milliseconds, a
- * class 1 meter. A tripped unit still talks (its card hangs before the breaker); one in a rack without feed does not. */
+ * class 1 meter. A tripped unit still talks (its card hangs before the breaker); one in a rack without feed does not.
+ */
 #include "device/class/pdu.h"
 
 #include <math.h>
@@ -12,10 +13,11 @@ static bool is_dark(struct instrument *i) {
     return world_pdu(twin_look(i->b.host->twin), i->b.id, &p, NULL) || !p.fed;
 }
 
-static int serve_read(struct instrument *i, struct device_request *r) {
+static int serve_read(struct instrument *i, const void *ask, void *answer, struct err *e) {
+    (void)ask;
     struct world_pdu p;
-    struct pdu_reading *out = r->out;
-    int rc = world_pdu(twin_look(i->b.host->twin), i->b.id, &p, &r->err);
+    struct pdu_reading *out = answer;
+    int rc = world_pdu(twin_look(i->b.host->twin), i->b.id, &p, e);
     if (rc)
         return rc;
     out->power_w = instrument_meter(i, p.power_w);
@@ -26,37 +28,34 @@ static int serve_read(struct instrument *i, struct device_request *r) {
     return 0;
 }
 
-static int serve_switch(struct instrument *i, struct device_request *r) {
-    const struct pdu_switch *in = r->in;
+static int serve_switch(struct instrument *i, const void *ask, void *answer, struct err *e) {
+    (void)answer;
+    const struct pdu_switch *in = ask;
     struct world_pdu p;
-    int rc = world_pdu(twin_look(i->b.host->twin), i->b.id, &p, &r->err);
+    int rc = world_pdu(twin_look(i->b.host->twin), i->b.id, &p, e);
     if (!rc && in->outlet > p.n_outlet_on)
-        rc = err_set(&r->err, E_INVAL, "outlet %lld: the unit has 1 to %u", (long long)in->outlet, p.n_outlet_on);
+        rc = err_set(e, E_INVAL, "outlet %lld: the unit has 1 to %u", (long long)in->outlet, p.n_outlet_on);
     if (rc || instrument_sticks(i))
         return rc;
-    return world_set_outlet(twin_world(i->b.host->twin), i->b.id, in->outlet, in->on, &r->err);
+    return world_set_outlet(twin_world(i->b.host->twin), i->b.id, in->outlet, in->on, e);
 }
 
-static int serve_limit(struct instrument *i, struct device_request *r) {
-    const struct pdu_limit *in = r->in;
-    return world_set_pdu_limit(twin_world(i->b.host->twin), i->b.id, floor(in->limit_w + 0.5), &r->err);
-}
-
-static int serve(struct instrument *i, struct device_request *r) {
-    static const struct {
-        const char *verb;
-        int (*fn)(struct instrument *i, struct device_request *r);
-    } rows[] = {{"read", serve_read}, {"switch", serve_switch}, {"set limit", serve_limit}};
-    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
-        if (!strcmp(rows[k].verb, r->verb->name))
-            return rows[k].fn(i, r);
-    return err_set(&r->err, E_UNSUPPORTED, "the twin has no verb '%s'", r->verb->name);
+static int serve_limit(struct instrument *i, const void *ask, void *answer, struct err *e) {
+    (void)answer;
+    const struct pdu_limit *in = ask;
+    return world_set_pdu_limit(twin_world(i->b.host->twin), i->b.id, floor(in->limit_w + 0.5), e);
 }
 
 static int open(struct host *h, oid id, const struct doc *options, struct backend *under, struct backend **out,
                 struct err *e) {
-    static const struct instrument_row row = {
-        .latency_us = 8000, .tail_us = 6000, .gain_ratio = 0.0033, .noise_ratio = 0.001, .is_dark = is_dark, .serve = serve};
+    static const struct instrument_verb verbs[] = {
+        {"read", serve_read}, {"switch", serve_switch}, {"set limit", serve_limit}, {0}};
+    static const struct instrument_row row = {.latency_us = 8000,
+                                              .tail_us = 6000,
+                                              .gain_ratio = 0.0033,
+                                              .noise_ratio = 0.001,
+                                              .is_dark = is_dark,
+                                              .verbs = verbs};
     struct world_pdu known;
     (void)under;
     if (h->twin && world_pdu(twin_look(h->twin), id, &known, e))

@@ -61,4 +61,6 @@ const struct world *twin_look(struct twin *t) {
     return t->world;
 }
 
-const struct rng *twin_rng(const struct twin *t) { return &t->rng; }
+const struct rng *twin_rng(const struct twin *t) {
+    return &t->rng;
+}
