@@ -43,8 +43,7 @@ static int fail(struct store *s, struct err *e, const char *what) {
     int mine = code == SQLITE_FULL ? E_LIMIT : code == SQLITE_BUSY || code == SQLITE_LOCKED ? E_UNAVAIL : E_IO;
     struct err own;
     e = e ? e : &own;
-    err_set(e, mine, "state.db: %s", what);
-    snprintf(e->detail, sizeof e->detail, "%s", sqlite3_errmsg(s->db));
+    err_set(e, mine, "state.db %s: %s", what, sqlite3_errmsg(s->db));
     if (mine == E_LIMIT)
         err_hint(e, "the disk is full: free space in the state folder; nothing acknowledged is lost");
     s->why = *e;
