@@ -553,6 +553,7 @@ int link_listen(struct loop *loop, const char *address, int port, struct link_id
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 256) ||
         getsockname(fd, (struct sockaddr *)&at, &size)) {
         rc = err_errno(e, errno, "cannot listen on %s:%d", address, port);
+        err_hint(e, "is the port taken? choose another, or 0 for any");
         if (fd >= 0)
             close(fd);
         return rc;
