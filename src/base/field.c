@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "base/field_item.h"
 #include "base/hash.h"
 
@@ -93,6 +94,16 @@ uint64_t table_hash(const struct table *t, const void *object, uint64_t seed) {
     return hash_end(&h);
 }
 
+static void value_print(const struct field *f, double v, struct text *out) {
+    char span[CIVIL_TEXT];
+    if (f->type != FIELD_SPAN) {
+        unit_print(v, f->unit, out);
+        return;
+    }
+    span_print(span, (int64_t)v);
+    text_add(out, span);
+}
+
 static int range_check(const struct field *f, const void *p, struct err *e) {
     double v;
     if (f->type == FIELD_REAL)
@@ -106,9 +117,9 @@ static int range_check(const struct field *f, const void *p, struct err *e) {
     if ((f->min == 0 && f->max == 0) || (v >= f->min && v <= f->max))
         return 0;
     struct text value = TEXT_INIT, lo = TEXT_INIT, hi = TEXT_INIT;
-    unit_print(v, f->unit, &value);
-    unit_print(f->min, f->unit, &lo);
-    unit_print(f->max, f->unit, &hi);
+    value_print(f, v, &value);
+    value_print(f, f->min, &lo);
+    value_print(f, f->max, &hi);
     err_set(e, E_INVAL, "%s: %s is out of range", f->name, text_str(&value));
     err_hint(e, "from %s to %s", text_str(&lo), text_str(&hi));
     text_free(&value);

@@ -229,6 +229,8 @@ static int field_doc(const struct field *f, void *object, const struct doc *d, c
     if (d->type == DOC_NULL && f->type != FIELD_DOC) { /* null = back to the default */
         memset(field_item_mut(f, object, 0), 0, (size_t)f->size * (f->count_max ? f->count_max : 1));
         field_set_count(f, object, 0);
+        if (f->type == FIELD_GROUP && !f->count_max)
+            table_defaults(f->group, field_item_mut(f, object, 0));
         return f->dflt ? field_read_text(f, object, f->dflt, env, e) : 0;
     }
     if (!f->count_max)
@@ -302,12 +304,15 @@ int table_read(const struct table *t, void *object, const struct doc *map, const
         if (!rc)
             rc = field_doc(f, copy, item, source, env, mode, e);
     }
-    for (uint32_t i = 0; i < t->nfields && !rc && mode == TABLE_CREATE; i++)
-        if ((t->fields[i].flags & F_REQUIRED) && !doc_get(map, t->fields[i].name)) {
+    for (uint32_t i = 0; i < t->nfields && !rc && mode == TABLE_CREATE; i++) {
+        const struct doc *given = doc_get(map, t->fields[i].name);
+        bool is_empty = given && (given->type == DOC_NULL || (given->type == DOC_STR && !given->str.n));
+        if ((t->fields[i].flags & F_REQUIRED) && (!given || (is_empty && t->fields[i].type != FIELD_DOC))) {
             rc = err_set(e, E_INVAL, "%s is missing", t->fields[i].name);
             err_hint(e, "%s", t->fields[i].doc ? t->fields[i].doc : "");
             err_place(e, "%s:%u:%u", source, map ? map->line : 0, map ? map->column : 0);
         }
+    }
     if (!rc && mode != TABLE_RESTORE && (rc = table_check(t, copy, e)) && e && !*e->place) {
         /* Point at the value that is out of range, when it was given. */
         const struct doc *blame = map;

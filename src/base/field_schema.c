@@ -37,8 +37,9 @@ static struct doc *item_schema(const struct field *f, struct arena *a) {
         doc_put(s, "enum", words);
     }
     if (f->min != 0 || f->max != 0) {
-        doc_put_real(a, s, "minimum", f->min);
-        doc_put_real(a, s, "maximum", f->max);
+        double scale = f->type == FIELD_SPAN ? 1e-6 : 1; /* kept in us, given in s */
+        doc_put_real(a, s, "minimum", f->min * scale);
+        doc_put_real(a, s, "maximum", f->max * scale);
     }
     if (f->type == FIELD_REF)
         doc_put_str(a, s, "x-ref", f->ref);

@@ -64,6 +64,7 @@ int doc_builder_put(struct doc_builder *b, struct doc *map, const char *key, str
         index_add(b, map, value);
     } else if (map->list.n > INDEX_FROM) {
         map->list.index = arena_new(b->a, struct map);
+        map_seed(map->list.index);
         doc_each(item, map)
             index_add(b, map, item);
     }

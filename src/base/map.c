@@ -2,9 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/hash.h"
 #include "base/vec.h"
+
+void map_seed(struct map *m) {
+    const void *drawn = (const void *)getauxval(AT_RANDOM);
+    if (drawn)
+        memcpy(m->seed, drawn, sizeof m->seed);
+}
 
 static uint64_t hash_of(const struct map *m, const char *key, size_t size) { return siphash13(key, size, m->seed); }
 

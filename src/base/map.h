@@ -34,5 +34,8 @@ bool map_del(struct map *m, const char *key);
 bool map_del_n(struct map *m, const char *key, size_t size);
 void *map_ptr(const struct map *m, const char *key); /* value.ptr or NULL */
 void map_free(struct map *m);
+/* Seed an empty map with what the kernel drew for this process (AT_RANDOM): for keys that strangers choose. Nothing
+ * visible depends on it: entries keep the order of insertion. */
+void map_seed(struct map *m);
 
 #endif

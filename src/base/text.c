@@ -93,22 +93,38 @@ bool str_is_utf8(const char *s, size_t n) {
     return true;
 }
 
+/* The code of a character that YAML, terminals and readers do not show as itself (C1 controls, line separators, byte
+ * order marks): written as an escape, so that one text serves JSON and YAML. 0 = an ordinary one. */
+static unsigned unseen(const unsigned char *p, size_t len) {
+    unsigned code = len == 2   ? (p[0] & 31u) << 6 | (p[1] & 63u)
+                    : len == 3 ? (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u)
+                               : 0;
+    bool is_unseen = (code >= 0x80 && code < 0xa0) || code == 0x2028 || code == 0x2029 || code == 0xfeff || code >= 0xfffe;
+    return is_unseen ? code : 0;
+}
+
 void text_add_json(struct text *t, const char *s, size_t n) {
     static const char hex[] = "0123456789abcdef";
     text_add_char(t, '"');
     size_t from = 0;
     for (size_t i = 0; i < n;) {
         unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
             i++;
             continue;
         }
         size_t len = c >= 0x80 ? utf8_length((const unsigned char *)s + i, n - i) : 0;
-        if (len) {
+        unsigned code = len ? unseen((const unsigned char *)s + i, len) : 0;
+        if (len && !code) {
             i += len;
             continue;
         }
         text_add_n(t, s + from, i - from);
+        if (code) {
+            text_addf(t, "\\u%04x", code);
+            from = i += len;
+            continue;
+        }
         char escape[6] = {'\\', (char)c, 0, 0, 0, 0};
         if (c >= 0x80)
             text_add(t, "\\ufffd");

@@ -33,7 +33,7 @@ char *text_take(struct text *t);            /* caller frees with free() */
 bool str_copy(char *to, size_t size, const char *from);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
-/* Glob with * and ?, linear time. */
+/* Glob with * and ?; at most |pattern| x |s| steps, no recursion. */
 bool str_glob(const char *pattern, const char *s);
 bool str_is_utf8(const char *s, size_t n);
 /* Nearest of `n` words to `word` for "did you mean", or NULL when none is near (Damerau-Levenshtein, <= 2 or a third). */

@@ -59,7 +59,7 @@ static int time_sum(const char *text, const struct unit *want, double *out) {
         char *end, name[8];
         size_t n = 0;
         double v = strtod(p, &end);
-        if (end == p || *p == '-' || *p == '+' || isspace((unsigned char)*p))
+        if (end == p || !(isdigit((unsigned char)*p) || *p == '.'))
             return E_INVAL;
         for (p = end; isalpha((unsigned char)*p) && n + 1 < sizeof name; p++)
             name[n++] = *p;
@@ -70,14 +70,16 @@ static int time_sum(const char *text, const struct unit *want, double *out) {
         sum += v * u->factor;
     }
     *out = sum / want->factor;
-    return 0;
+    return isfinite(*out) ? 0 : E_INVAL;
 }
 
 int unit_parse(const char *text, const char *unit, double *out, struct err *e) {
     const struct unit *want = unit ? find(unit) : NULL;
     char *end;
     const char *shown = unit ? unit : "";
-    if (!(isdigit((unsigned char)*text) || *text == '-' || *text == '+' || *text == '.') || strpbrk(text, "xXpPnN") == text + 1)
+    /* strtod also reads hexadecimal, infinities and NaN: nobody means them here. */
+    const char *digits = text + (*text == '-' || *text == '+');
+    if (!(isdigit((unsigned char)*digits) || *digits == '.') || (digits[0] == '0' && (digits[1] | 32) == 'x'))
         return wrong(e, text, shown);
     double v = strtod(text, &end);
     if (end == text || !isfinite(v))
@@ -104,7 +106,7 @@ int unit_parse(const char *text, const char *unit, double *out, struct err *e) {
     }
     double base = v * given->factor + given->offset;
     *out = given == want ? v : (base - want->offset) / want->factor;
-    return 0;
+    return isfinite(*out) ? 0 : err_set(e, E_INVAL, "'%.64s' is too large a number", text);
 }
 
 /* The units a person reads most easily, in rising order. */
@@ -117,7 +119,9 @@ static const char *const ladders[][7] = {
 
 static void number(struct text *out, double v) {
     double a = fabs(v);
-    if (v == floor(v) && a < 1e6)
+    if (a >= 1e15)
+        text_addf(out, "%.4g", v);
+    else if (v == floor(v) && a < 1e6)
         text_addf(out, "%.0f", v);
     else if (a >= 100)
         text_addf(out, "%.0f", v);

@@ -118,11 +118,16 @@ static int anchor_add(struct reader *r, const yaml_event_t *ev, const char *name
     return 0;
 }
 
-static size_t count(const struct doc *d) {
-    size_t n = 1;
-    if (d->type == DOC_SEQ || d->type == DOC_MAP)
-        doc_each(item, d)
-            n += count(item);
+static size_t count(const struct doc *d, size_t *depth) {
+    size_t n = 1, deepest = 0;
+    if (d->type != DOC_SEQ && d->type != DOC_MAP)
+        return n;
+    doc_each(item, d) {
+        size_t below = 0;
+        n += count(item, &below);
+        deepest = below > deepest ? below : deepest;
+    }
+    *depth = deepest + 1;
     return n;
 }
 
@@ -131,10 +136,13 @@ static int alias(struct reader *r, const yaml_event_t *ev, struct doc **out) {
     for (size_t i = r->n_anchors; i-- > 0;) {
         if (strcmp(r->anchors[i].name, name))
             continue;
-        /* The copy counts against the node budget: "billion laughs" ends here. */
-        r->b.nodes += count(r->anchors[i].node);
+        /* The copy counts against the node budget and the depth: "billion laughs" ends here. */
+        size_t depth = 0;
+        r->b.nodes += count(r->anchors[i].node, &depth);
         if (r->b.nodes > r->b.limits.nodes_max)
             return fail_at(r, ev->start_mark, E_LIMIT, "aliases make more values than the limit");
+        if (r->depth + depth > r->b.limits.depth_max)
+            return fail_at(r, ev->start_mark, E_LIMIT, "aliases nest deeper than the limit");
         *out = doc_copy(r->b.a, r->anchors[i].node);
         (*out)->key = NULL;
         return 0;
@@ -241,7 +249,8 @@ static int node(struct reader *r, yaml_event_t *ev, struct doc **out) {
         if (n > r->b.limits.string_max)
             return fail_at(r, m, E_LIMIT, "a text is longer than the limit");
         const char *s = arena_strndup(r->b.a, (const char *)ev->data.scalar.value, n);
-        scalar(d, s, n, ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
+        /* A tag (!!str 5) takes the plain scalar's own meaning away: it is text. */
+        scalar(d, s, n, ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && ev->data.scalar.plain_implicit);
         return anchor_add(r, ev, (const char *)ev->data.scalar.anchor, d);
     }
     if (++r->depth > r->b.limits.depth_max)
@@ -325,7 +334,7 @@ static bool plain_is_safe(const struct doc *d) {
     struct doc back = {0};
     const char *s = d->str.p;
     if (!d->str.n || strlen(s) != d->str.n || strpbrk(s, "\n\t\r\"\\") || strchr("-?:,[]{}#&*!|>'\"%@` ", *s) ||
-        s[d->str.n - 1] == ' ' || s[d->str.n - 1] == ':' || strstr(s, ": ") || strstr(s, " #") || !strcmp(s, "<<"))
+        s[d->str.n - 1] == ' ' || s[d->str.n - 1] == ':' || strstr(s, ": ") || strstr(s, " #") || !strcmp(s, "<<") || str_starts(s, "..."))
         return false;
     for (const char *c = s; *c; c++)
         if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)

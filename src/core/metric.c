@@ -169,7 +169,10 @@ static void sample(struct text *out, const struct metric *row, const struct kept
         any = true;
     }
     text_add(out, any ? "} " : " ");
-    text_add_real(out, value);
+    if (isfinite(value))
+        text_add_real(out, value);
+    else
+        text_add(out, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
     text_add_char(out, '\n');
 }
 
