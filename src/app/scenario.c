@@ -12,13 +12,7 @@
 #include "app/scenario_private.h"
 #include "base/civil.h"
 #include "base/hash.h"
-#if __has_include("device/wire/modbus.h")
 #include "device/wire/modbus.h"
-#else
-#define wire_modbus_open(...) -1
-#define wire_modbus_spec(...) -1
-#define wire_modbus_close(...) (void)0
-#endif
 #include "estate/kinds.h"
 
 enum { FILE_BYTES_MAX = 1 << 20 };

@@ -147,7 +147,7 @@ const struct slot *sched_fit(const struct sched *c, const struct centre_slots *c
     const struct slot *best = NULL;
     for (uint32_t i = cs->first; i < cs->first + cs->n; i++) {
         const struct slot *s = &c->slots[i];
-        if (s->cores_free < r->cores || s->memory_free_bytes < r->memory_bytes)
+        if (s->cores_free < r->cores || s->memory_free_bytes < r->memory_bytes || s->node == r->avoid_node)
             continue;
         if (r->accelerator_family && strcmp(s->family, r->accelerator_family))
             continue;

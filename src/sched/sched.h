@@ -25,6 +25,7 @@ struct sched_request {
     const char *accelerator_family; /* NULL = none needed */
     const char *pin_centre;  /* NULL = free */
     const char *avoid_centre;/* NULL; where the last attempt failed */
+    oid avoid_node;          /* 0; or on which node */
     const struct artifact_ref *inputs;
     uint32_t n_inputs;
     oid tenant;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { PLACED_MAX = 512, SHAPES_MAX = 64 };
+enum { PLACED_MAX = 512, SHAPES_MAX = 64, BACKOFF_US = 1000000, BACKOFF_MAX_US = 60000000 };
 
 /* Shapes that found no room in this cycle: the same shape need not be asked again. */
 struct refused_shape {
@@ -63,11 +63,46 @@ static void wait_with(struct round *r, oid task, const char *why) {
     r->own->waiting[r->own->n_waiting++].why = why;
 }
 
+/* Attempts that end at once must not follow each other at once: a second after the first was placed, then twice as
+ * long each time, up to a minute. One that ran longer than that is followed without a wait. */
+static int64_t not_before_us(const struct task *t) {
+    int64_t wait = BACKOFF_US;
+    for (int64_t i = 1; i < t->attempt && wait < BACKOFF_MAX_US; i++)
+        wait *= 2;
+    return t->attempt ? t->placed_us + (wait < BACKOFF_MAX_US ? wait : BACKOFF_MAX_US) : 0;
+}
+
+/* What made an attempt fail may lie in its centre or its node: the next one goes elsewhere if it can. */
+static int decide_away(struct round *r, const struct task *t, const char *policy, const struct sched_config *sc,
+                       struct sched_request *q, struct err *e) {
+    const struct estate *s = r->v->estate;
+    if (t->attempt && estate_alive(s, t->centre) && !*t->pin_centre) {
+        q->avoid_centre = estate_name(s, t->centre);
+        if (!sched_decide(r->p->sched, policy, sc, q, r->v->now_us, &r->p->decision, e))
+            return 0;
+        q->avoid_centre = NULL;
+    }
+    if (t->attempt) {
+        q->avoid_node = t->node;
+        if (!sched_decide(r->p->sched, policy, sc, q, r->v->now_us, &r->p->decision, e))
+            return 0;
+        q->avoid_node = 0;
+    }
+    *e = (struct err){0};
+    return sched_decide(r->p->sched, policy, sc, q, r->v->now_us, &r->p->decision, e);
+}
+
 static void place_one(struct round *r, oid id) {
     const struct estate *s = r->v->estate;
     const struct task *t = estate_get(s, id, task);
     oid job_id = estate_parent(s, id);
     const struct job *job = estate_get(s, job_id, job);
+    int64_t not_before = not_before_us(t);
+    if (r->v->now_us < not_before) {
+        if (!r->plan->next_us || not_before < r->plan->next_us)
+            r->plan->next_us = not_before;
+        return;
+    }
     struct refused_shape *known = known_refusal(r->refused, r->n_refused, t, job_id);
     if (known) {
         wait_with(r, id, known->why);
@@ -85,7 +120,7 @@ static void place_one(struct round *r, oid id) {
     struct sched_config sc = {r->p->config->carbon_cny_per_kg, r->p->config->time_cny_per_h, r->p->config->default_core_s};
     struct decision *d = &r->p->decision;
     struct err e = {0};
-    if (sched_decide(r->p->sched, policy_of(r->p, job), &sc, &q, r->v->now_us, d, &e)) {
+    if (decide_away(r, t, policy_of(r->p, job), &sc, &q, &e)) {
         const char *why = arena_strdup(r->plan->arena, e.message);
         wait_with(r, id, why);
         if (r->n_refused < SHAPES_MAX)
