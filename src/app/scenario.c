@@ -76,7 +76,16 @@ void scenario_check(struct scenario *s, bool good, int line, const char *what, c
 
 /* -- the house -- */
 
-static int extra_run(struct scenario *s, struct err *e) {
+static bool line_is_live(const char *line) {
+    size_t n = strcspn(line, " \t");
+    for (size_t i = 0; i < statement_count; i++)
+        if (!strncmp(statements[i].word, line, n) && !statements[i].word[n])
+            return statements[i].is_live;
+    return false;
+}
+
+/* The caller's statements: those of configuration when the estate stands, the others when the house lives. */
+static int extra_run(struct scenario *s, bool is_live, struct err *e) {
     char line[LINE_MAX_BYTES];
     for (const char *p = s->o->extra; p && *p;) {
         size_t n = strcspn(p, "\n");
@@ -84,7 +93,7 @@ static int extra_run(struct scenario *s, struct err *e) {
             return scenario_refuse(s, e, "an extra statement is longer than %d bytes", LINE_MAX_BYTES);
         memcpy(line, p, n);
         line[n] = '\0';
-        int rc = scenario_line(s, line, s->line, e);
+        int rc = line_is_live(line) == is_live ? scenario_line(s, line, s->line, e) : 0;
         if (rc)
             return rc;
         p += n + (p[n] == '\n');
@@ -103,7 +112,7 @@ static int house_build(struct scenario *s, struct err *e) {
     int rc = house_open(&s->house, s->loop, NULL, s->seed, e);
     if (!rc)
         rc = host_import(&s->house.host, s->estate, e);
-    return rc ? rc : extra_run(s, e);
+    return rc ? rc : extra_run(s, false, e);
 }
 
 /* The same world, but its PDUs are reached as real ones are. */
@@ -122,11 +131,13 @@ static int wires_lay(struct scenario *s, struct err *e) {
 int scenario_live(struct scenario *s, struct err *e) {
     if (s->is_live)
         return 0;
-    s->is_live = true;
     int rc = house_build(s, e);
+    s->is_live = true;
     if (!rc && s->is_wired)
         rc = wires_lay(s, e);
-    return rc ? rc : house_start(&s->house, s->seed, e);
+    if (!rc)
+        rc = house_start(&s->house, s->seed, e);
+    return rc ? rc : extra_run(s, true, e);
 }
 
 int scenario_line(struct scenario *s, char *text, int line, struct err *e) {

@@ -33,7 +33,7 @@
 
 struct scenario_options {
     const char *seed;    /* instead of the file's; NULL = the file's */
-    const char *extra;   /* statements run before the file's own `backend` … `warp` part: "backend pdu modbus\n"; NULL */
+    const char *extra;   /* more statements, a line each, run as soon as the estate stands (house lives); NULL = none */
     journal_fn *row;     /* gets every row of the journal at the end; NULL = none */
     void *row_ctx;
     int checks_before;   /* TAP numbers go on from here */
