@@ -308,10 +308,10 @@ static void beat(void *ctx) {
 /* -- receiving -- */
 
 static bool one_frame(struct wire_link *l) {
-    const unsigned char *p = (const unsigned char *)l->in.p + l->in_at;
     size_t have = l->in.n - l->in_at;
     if (have < HEAD)
         return false;
+    const unsigned char *p = (const unsigned char *)l->in.p + l->in_at;
     size_t n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
     if (n > LINK_FRAME_MAX) {
         end(l, E_LIMIT, "the peer sent a message larger than the limit");

@@ -14,8 +14,9 @@
 struct tasks {
     struct exec_report reports[64];
     int n, starts, leases;
-    started_fn *held; /* a start that is not answered yet */
-    void *held_ctx;
+    started_fn *held; /* starts that are not answered yet */
+    void *held_ctx[4];
+    int n_held;
     bool holds;
 };
 
@@ -38,7 +39,7 @@ void task_start(struct agent_state *a, const struct exec_start *in, started_fn *
              in->inputs[1].digest, in->inputs[1].wan_bandwidth_bps, (int)in->time_limit_us, in->checkpoints);
     if (t->holds) {
         t->held = fn;
-        t->held_ctx = ctx;
+        t->held_ctx[t->n_held++] = ctx;
         return;
     }
     fn(ctx, 0, NULL);
@@ -322,7 +323,8 @@ static void test_cut(void) {
     is_int(wait_req(&q), E_UNAVAIL, "a request under way ends as unavailable");
     ok(is_away(), "the agent is away");
     ok(told("agent-away", ""), "and an event says so");
-    zjk.tasks.held(zjk.tasks.held_ctx, 0, NULL); /* answered into nowhere */
+    for (int i = 0; i < zjk.tasks.n_held; i++)
+        zjk.tasks.held(zjk.tasks.held_ctx[i], 0, NULL); /* answered into nowhere */
     zjk.tasks.holds = false;
     for (int i = 0; i < zjk.tasks.n; i++) {
         zjk.tasks.reports[i].state = EXEC_DONE;

@@ -333,7 +333,7 @@ static void test_hostile(struct link_identity *id) {
 
 static void test_fuzz(struct link_identity *id, struct rng *rng) {
     static const char seeds[][40] = {"{\"call\":1,\"verb\":\"x\",\"in\":{}}", "{\"reply\":1,\"out\":{\"a\":[1,2]}}",
-                                     "{\"event\":\"task\",\"data\":{\"t\":1.5}}", "\x01\x02\x03\x04\x05\x06\x07\x08""abc"};
+                                     "{\"event\":\"task\",\"data\":{\"t\":1.5}}", "\001\002\003\004\005\006\007\010abc"};
     int survived = 0, ended = 0, odd = 0;
     for (int i = 0; i < 200; i++) {
         connect_both(id);
