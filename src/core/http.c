@@ -59,12 +59,32 @@ static enum MHD_Result queue(struct request *r) {
     return rc;
 }
 
+static void request_free(struct request *r) {
+    text_free(&r->body);
+    text_free(&r->out);
+    text_free(&r->call.raw);
+    arena_free(&r->call.arena);
+    free(r);
+}
+
+static void waiting_remove(struct request *r) {
+    struct http *s = r->http;
+    for (size_t i = 0; i < s->waiting.n; i++)
+        if (s->waiting.p[i] == r)
+            s->waiting.p[i] = s->waiting.p[--s->waiting.n];
+}
+
 void http_answer(struct request *r, int status, const char *type) {
+    if (r->is_gone) {
+        request_free(r);
+        return;
+    }
     r->status = status;
     r->type = type;
     r->is_answered = true;
     if (r->is_suspended) {
         r->is_suspended = false;
+        waiting_remove(r);
         MHD_resume_connection(r->connection);
         http_turn(r->http);
     }
@@ -174,6 +194,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     if (r->is_answered)
         return queue(r);
     r->is_suspended = true;
+    vec_push(&r->http->waiting, r);
     MHD_suspend_connection(connection);
     return MHD_YES;
 }
@@ -183,14 +204,9 @@ static void completed(void *cls, struct MHD_Connection *connection, void **ctx, 
     (void)cls;
     (void)connection;
     (void)why;
-    if (!r)
-        return;
-    text_free(&r->body);
-    text_free(&r->out);
-    text_free(&r->call.raw);
-    arena_free(&r->call.arena);
-    free(r);
     *ctx = NULL;
+    if (r && !r->is_gone)
+        request_free(r);
 }
 
 static void complain(void *cls, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
@@ -245,8 +261,19 @@ void http_close(struct http *s) {
     timer_cancel(s->host->loop, &s->timer);
     watch_stop(s->host->loop, &s->watch);
     struct MHD_Daemon *d = s->daemon;
+    /* The library insists that nothing is suspended when it stops. */
+    s->is_closing = true;
+    for (size_t i = 0; i < s->streams.n; i++)
+        stream_wake(s->streams.p[i]);
+    for (size_t i = 0; i < s->waiting.n; i++) {
+        s->waiting.p[i]->is_gone = true;
+        MHD_resume_connection(s->waiting.p[i]->connection);
+    }
+    timer_cancel(s->host->loop, &s->timer); /* waking set it again */
     s->daemon = NULL;
     MHD_stop_daemon(d);
+    vec_free(&s->streams);
+    vec_free(&s->waiting);
     free(s);
 }
 

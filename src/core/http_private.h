@@ -30,6 +30,9 @@ struct http {
     int port;
     const struct asset *assets;
     size_t nassets;
+    bool is_closing;
+    VEC(struct stream *) streams;   /* open ones */
+    VEC(struct request *) waiting;  /* suspended until their call ends */
 };
 
 struct request {
@@ -37,7 +40,8 @@ struct request {
     struct MHD_Connection *connection;
     struct text body;
     struct call call;
-    bool is_begun, is_answered, is_suspended, is_gone, has_cookie;
+    bool is_begun, is_answered, is_suspended, has_cookie;
+    bool is_gone; /* the connection ended before its call: whoever answers frees it */
     int status;
     struct text out;
     const char *type;
@@ -45,6 +49,7 @@ struct request {
 };
 
 void http_turn(struct http *s); /* let the library run soon */
+void stream_wake(struct stream *s);
 /* Route and start; ends in http_answer, now or later. */
 void api_request(struct request *r, const char *url, const char *method);
 void http_answer(struct request *r, int status, const char *type);

@@ -7,7 +7,7 @@
 
 enum { HEARTBEAT_US = 15000000 };
 
-static void wake(struct stream *s) {
+void stream_wake(struct stream *s) {
     if (!s->is_suspended)
         return;
     s->is_suspended = false;
@@ -44,20 +44,22 @@ static void on_event(void *ctx, const char *event, const struct doc *data) {
     text_addf(&s->queue, "event: %s\ndata: ", event);
     json_print(&s->queue, data, 0);
     text_add(&s->queue, "\n\n");
-    wake(s);
+    stream_wake(s);
 }
 
 static void heartbeat(void *ctx) {
     struct stream *s = ctx;
     text_add(&s->queue, ": \n\n");
     timer_mono_in(s->http->host->loop, &s->heartbeat, HEARTBEAT_US, heartbeat, s);
-    wake(s);
+    stream_wake(s);
 }
 
 static ssize_t reader(void *ctx, uint64_t at, char *to, size_t max) {
     struct stream *s = ctx;
     (void)at;
     size_t n = s->queue.n - s->sent;
+    if (!n && s->http->is_closing)
+        return MHD_CONTENT_READER_END_OF_STREAM;
     if (!n) {
         text_reset(&s->queue);
         s->sent = 0;
@@ -73,6 +75,10 @@ static ssize_t reader(void *ctx, uint64_t at, char *to, size_t max) {
 
 static void gone(void *ctx) {
     struct stream *s = ctx;
+    struct http *http = s->http;
+    for (size_t i = 0; i < http->streams.n; i++)
+        if (http->streams.p[i] == s)
+            http->streams.p[i] = http->streams.p[--http->streams.n];
     host_unsubscribe(s->http->host, s->subscription);
     timer_cancel(s->http->host->loop, &s->heartbeat);
     text_free(&s->queue);
@@ -104,6 +110,7 @@ enum MHD_Result stream_begin(struct request *r) {
     /* Where the client left off cannot be replayed object by object more cheaply than by reading again. */
     if (last && strtoull(last, NULL, 10) != estate_sequence(h->estate))
         text_add(&s->queue, "event: resync\ndata: {}\n\n");
+    vec_push(&s->http->streams, s);
     s->subscription = host_subscribe(h, on_event, s);
     timer_mono_in(h->loop, &s->heartbeat, HEARTBEAT_US, heartbeat, s);
     struct MHD_Response *p2 = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, reader, s, gone);

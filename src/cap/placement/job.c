@@ -291,13 +291,21 @@ struct log_wait {
 static void logs_done(struct device_request *r, int rc) {
     struct log_wait *w = r->ctx;
     struct call *c = w->call;
-    c->raw_type = "text/plain; charset=utf-8";
-    if (rc)
-        c->err = r->err;
-    else if (w->out.text && w->out.text->type == DOC_STR)
-        text_add_n(&c->raw, w->out.text->str.p, w->out.text->str.n);
+    if (c) {
+        c->raw_type = "text/plain; charset=utf-8";
+        if (rc)
+            c->err = r->err;
+        else if (w->out.text && w->out.text->type == DOC_STR)
+            text_add_n(&c->raw, w->out.text->str.p, w->out.text->str.n);
+        call_done(c, rc);
+    }
     free(w);
-    call_done(c, rc);
+}
+
+/* The call ended at its deadline; the device's own, in plant time, may come much later. */
+static void logs_gave_up(struct call *c) {
+    struct log_wait *w = c->verb_ctx;
+    w->call = NULL;
 }
 
 static int verb_logs(struct call *c) {
@@ -310,6 +318,8 @@ static int verb_logs(struct call *c) {
     w->in = *in;
     str_copy(w->in.task, sizeof w->in.task, estate_name(c->host->estate, c->object));
     w->r = (struct device_request){.in = &w->in, .out = &w->out, .done = logs_done, .ctx = w};
+    c->verb_ctx = w;
+    c->cancel = logs_gave_up;
     device_submit(c->host->devices, t->agent, "logs", &w->r);
     return CALL_LATER;
 }
