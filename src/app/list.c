@@ -7,6 +7,7 @@
 #include "device/class/executor.h"
 #include "device/class/node.h"
 #include "device/class/pdu.h"
+#include "device/filter/filter.h"
 #include "device/live/agent/agent.h"
 #include "device/live/modbus/modbus.h"
 #include "device/twin/executor.h"
@@ -17,8 +18,13 @@ const struct cap *const app_caps[] = {&cap_metering, &cap_placement, &cap_powerc
 
 const struct device_class *const app_classes[] = {&class_pdu, &class_node, &class_executor, NULL};
 
-const struct backend_ops *const app_backends[] = {&backend_twin_pdu,   &backend_twin_node, &backend_agent,
-                                                  &backend_twin_executor, &backend_modbus_pdu, NULL};
+const struct backend_ops *const app_backends[] = {&backend_twin_pdu,   &backend_twin_node,
+                                                  &backend_agent,      &backend_twin_executor,
+                                                  &backend_modbus_pdu, &filter_fault,
+                                                  &filter_delay,       &filter_rate,
+                                                  &filter_retry,       &filter_breaker,
+                                                  &filter_record,      &filter_replay,
+                                                  &filter_dry_run,     NULL};
 
 size_t app_kinds(const struct kind *out[ESTATE_KINDS_MAX]) {
     size_t n = 0;

@@ -419,11 +419,13 @@ static void call_finished(struct device_request *r, int rc) {
     struct call *c = r->ctx;
     if (rc)
         c->err = r->err;
-    /* Documents of the answer must outlive the request: they belong to the call from here. */
-    if (r->arena.block && !c->arena.block) {
-        c->arena = r->arena;
-        r->arena = ARENA_INIT;
-    }
+    /* Documents of the answer must outlive the request. */
+    const struct table *out = rc ? NULL : c->verb->out;
+    for (uint32_t i = 0; out && i < out->nfields; i++)
+        if (out->fields[i].type == FIELD_DOC && !out->fields[i].count_max) {
+            struct doc **d = (void *)((char *)c->out + out->fields[i].offset);
+            *d = *d ? doc_copy(&c->arena, *d) : NULL;
+        }
     c->verb_ctx = NULL;
     c->cancel = NULL;
     free(r);

@@ -57,7 +57,7 @@ struct device_request {
     int64_t deadline_us; /* plant time; 0 = verb's timeout; DEVICE_NO_DEADLINE = the asker cancels by itself */
     void (*done)(struct device_request *r, int rc);
     void *ctx;
-    struct arena arena;  /* documents of `out` are made in it; the door frees it after done() */
+    struct arena arena;  /* documents of `out` are made in it; the door frees it after done(), see device_documents */
     /* the door's own */
     oid id;
     int rc;
@@ -65,6 +65,7 @@ struct device_request {
     struct backend *backend;
     void *backend_ctx;
     bool is_done;
+    struct arena *documents; /* while done() runs */
 };
 
 struct devices;
@@ -75,6 +76,8 @@ void devices_close(struct devices *d);
 /* Open (or find) the device of an object and submit. Errors too come through done(). */
 void device_submit(struct devices *d, oid id, const char *verb, struct device_request *r);
 void device_finish(struct device_request *r, int rc); /* for backends: defers done() to the loop */
+/* In done() only: take over the documents of `out`, which else are gone when done() has returned. */
+struct arena device_documents(struct device_request *r);
 /* Stack a filter in front of an object's backend now (scenario, operator): "fault:rate=0.1". */
 int device_filter(struct devices *d, oid id, const char *spec, struct err *e);
 int device_unfilter(struct devices *d, oid id, const char *name, struct err *e);

@@ -15,8 +15,16 @@ const struct verb *device_verb(const struct device_class *cls, const char *name)
 static void deliver(void *ctx) {
     struct device_request *r = ctx;
     struct arena a = r->arena;
+    r->arena = ARENA_INIT;
+    r->documents = &a;
     r->done(r, r->rc);
     arena_free(&a);
+}
+
+struct arena device_documents(struct device_request *r) {
+    struct arena a = *r->documents;
+    *r->documents = ARENA_INIT;
+    return a;
 }
 
 void device_finish(struct device_request *r, int rc) {
@@ -49,6 +57,8 @@ void device_cancel(struct device_request *r) {
 
 void backend_submit(struct backend *b, struct device_request *r) {
     struct loop *l = b->host->loop;
+    assert(r->out || !r->verb->out);
+    assert(r->in || !r->verb->in);
     r->backend = b;
     r->is_done = false;
     err_clear(&r->err);
