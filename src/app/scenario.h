@@ -8,7 +8,7 @@
  *   backend pdu twin|modbus [OPTIONS]   how every object of a class is reached; modbus: the twin's world served on
  *   backend pdu/c1-p1 twin:loss_ratio=0.1     loopback and read by the live driver
  *   set rack/r1 budget_w=2 kW           configuration, at any time
- *   filter pdu/p1 fault:rate=0.1        stack a filter; "pdu" alone means all of them. unfilter pdu/p1 fault
+ *   filter pdu/p1 fault:rate_ratio=0.1    stack a filter; "pdu" alone means all of them. unfilter pdu/p1 fault
  *   verb cap mode powercap mode=act     a verb as on the command line; refuse verb …: it must fail
  *   load node/n1 0.9                    the world's door: load unload fail repair trip reset supply
  *   cut agent/a1    join agent/a1       an executor of the twin falls silent, and is back

@@ -329,7 +329,7 @@ const struct statement statements[] = {
     {"start", false, statement_start, "start 2026-01-01T00:00:00Z"},
     {"set", false, statement_set, "set rack/NAME field=value"},
     {"backend", false, statement_backend, "backend pdu|pdu/NAME twin|modbus [twin:OPTIONS]"},
-    {"filter", true, statement_filter, "filter pdu|pdu/NAME fault:rate=0.1"},
+    {"filter", true, statement_filter, "filter pdu|pdu/NAME fault:rate_ratio=0.1"},
     {"unfilter", true, statement_filter, "unfilter pdu/NAME fault"},
     {"verb", true, statement_verb, "verb ON VERB [NAME] [field=value …]"},
     {"refuse", true, statement_verb, "refuse verb ON VERB [NAME] [field=value …]"},

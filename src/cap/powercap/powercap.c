@@ -48,6 +48,8 @@ static const struct metric metrics[] = {
 static const struct goal goals[] = {
     {"powercap-overshoot", 60, 20, "s", "lower", "bench/run powercap",
      "Longest time that a rack spends above its budget after a step of load, over 20 seeds."},
+    {"powercap-priority", 0.9, 0.95, "1", "higher", "bench/run powercap",
+     "Work that the servers of high priority still do while the rack is capped, of what they would do uncapped."},
     {"powercap-honesty", 0, 0, "rows", "lower", "test/scn/test_honesty.c",
      "Rows of the decision journal that differ between the twin and the same world behind Modbus."},
 };
