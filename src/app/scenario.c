@@ -43,16 +43,20 @@ char *word_next(char **rest) {
     return word;
 }
 
+/* "share/estates/rack.yaml" lies in share/ of the sources, and beside scenarios/ where it is installed. */
 int scenario_find(const struct scenario *s, const char *what, char out[512], struct err *e) {
+    const char *names[] = {what, str_starts(what, "share/") ? what + 6 : what};
     char folder[512];
-    str_copy(folder, sizeof folder, s->path);
-    for (char *slash = strrchr(folder, '/'); *what != '/'; slash = strrchr(folder, '/')) {
-        if (slash)
-            *slash = '\0';
-        if (snprintf(out, 512, "%s/%s", slash ? folder : ".", what) < 512 && !access(out, R_OK))
-            return 0;
-        if (!slash)
-            break;
+    for (int i = 0; i < 2 && *what != '/'; i++) {
+        str_copy(folder, sizeof folder, s->path);
+        for (bool is_top = false; !is_top;) {
+            char *slash = strrchr(folder, '/');
+            is_top = !slash;
+            if (slash)
+                *slash = '\0';
+            if (snprintf(out, 512, "%s/%s", slash ? folder : ".", names[i]) < 512 && !access(out, R_OK))
+                return 0;
+        }
     }
     str_copy(out, 512, what);
     return !access(out, R_OK) || !place_shipped(what, out, NULL) ? 0

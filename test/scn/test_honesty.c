@@ -107,6 +107,9 @@ int main(int argc, char **argv) {
     for (uint64_t seed = first; seed < first + count / 4; seed++)
         same(argv[1], "honesty-rack.scn", seed, "backend pdu twin:loss_ratio=0.1",
              "backend pdu modbus twin:loss_ratio=0.1", "every tenth answer lost");
+    for (uint64_t seed = first; seed < first + count / 4; seed++)
+        same(argv[1], "honesty-rack.scn", seed, "filter pdu fault:rate_ratio=0.2", "backend pdu modbus\nfilter pdu fault:rate_ratio=0.2",
+             "every fifth request fails");
     for (uint64_t seed = first; seed < first + count / 8; seed++)
         same(argv[1], "honesty-centre.scn", seed, NULL, "backend pdu modbus", "six racks");
     if (argc <= 2) {
