@@ -9,6 +9,8 @@
 #include "base/field.h"
 #include "base/field_item.h"
 
+#define SPAN_MAX_US 2e15 /* 63 years: up to here seconds as a double give each microsecond back */
+
 static int enum_read(const struct field *f, void *item, const char *s, struct err *e) {
     size_t n = 0;
     for (; f->words[n]; n++)
@@ -56,7 +58,7 @@ static int span_text(const char *s, int64_t *out, struct err *e) {
     if (rc)
         return rc;
     v *= 1e6;
-    if (fabs(v) > 9e18)
+    if (fabs(v) > SPAN_MAX_US)
         return err_set(e, E_INVAL, "'%.48s' is too long a time", s);
     *out = (int64_t)(v < 0 ? v - 0.5 : v + 0.5);
     return 0;
@@ -151,7 +153,7 @@ static int item_number(const struct field *f, void *item, const struct doc *d, c
         memcpy(item, &v, sizeof v);
         return 0;
     case FIELD_SPAN:
-        if (fabs(v) > 9e12)
+        if (fabs(v) > SPAN_MAX_US * 1e-6)
             return err_set(e, E_INVAL, "too long a time");
         i = (int64_t)(v < 0 ? v * 1e6 - 0.5 : v * 1e6 + 0.5);
         memcpy(item, &i, sizeof i);

@@ -50,7 +50,7 @@ static struct doc *item_write(const struct field *f, const void *p, struct arena
         return doc_str(a, s);
     case FIELD_SPAN:
         memcpy(&i, p, sizeof i);
-        return i % 1000000 ? doc_real(a, (double)i * 1e-6) : doc_int(a, i / 1000000);
+        return i % 1000000 ? doc_real(a, (double)i / 1e6) : doc_int(a, i / 1000000);
     case FIELD_GROUP:
         return table_write(f->group, p, a, env, 0);
     case FIELD_DOC:
