@@ -3,12 +3,19 @@
 #define SUAN_BASE_DOC_BUILD_H
 
 #include "base/doc.h"
+#include "base/map.h"
+
+struct doc_index {
+    struct map map;
+    struct doc_index *next;
+};
 
 struct doc_builder {
     struct arena *a;
     const char *name;
     struct doc_limits limits;
     size_t nodes;
+    struct doc_index *indexes; /* of maps read so far */
     struct err *e;
 };
 
@@ -20,7 +27,7 @@ int doc_builder_fail(const struct doc_builder *b, int code, size_t line, size_t 
 struct doc *doc_builder_node(struct doc_builder *b, enum doc_type type, size_t line, size_t column);
 int doc_builder_put(struct doc_builder *b, struct doc *map, const char *key, struct doc *value, size_t line,
                     size_t column);
-/* Call once on the root, also after an error: moves the key indexes into the arena. */
-void doc_builder_settle(struct arena *a, struct doc *d);
+/* Call once at the end, also after an error: moves the key indexes into the arena. */
+void doc_builder_settle(struct doc_builder *b);
 
 #endif

@@ -49,9 +49,8 @@ struct doc *doc_builder_node(struct doc_builder *b, enum doc_type type, size_t l
 
 enum { INDEX_FROM = 16 };
 
-static void index_add(struct doc_builder *b, struct doc *map, struct doc *item) {
+static void index_add(struct doc *map, struct doc *item) {
     bool is_new;
-    (void)b;
     map_put(map->list.index, item->key, &is_new)->value.ptr = item;
 }
 
@@ -61,32 +60,32 @@ int doc_builder_put(struct doc_builder *b, struct doc *map, const char *key, str
         return doc_builder_fail(b, E_PARSE, line, column, "the key '%.64s' stands twice", key);
     doc_put(map, key, value);
     if (map->list.index) {
-        index_add(b, map, value);
+        index_add(map, value);
     } else if (map->list.n > INDEX_FROM) {
-        map->list.index = arena_new(b->a, struct map);
-        map_seed(map->list.index);
+        struct doc_index *x = arena_new(b->a, struct doc_index);
+        map_seed(&x->map);
+        x->next = b->indexes;
+        b->indexes = x;
+        map->list.index = &x->map;
         doc_each(item, map)
-            index_add(b, map, item);
+            index_add(map, item);
     }
     return 0;
 }
 
-/* Indexes hang on the heap while parsing; move them into the arena so that nobody has to free a doc. */
-void doc_builder_settle(struct arena *a, struct doc *d) {
-    if (d->type != DOC_MAP && d->type != DOC_SEQ)
-        return;
-    if (d->type == DOC_MAP && d->list.index) {
-        struct map *m = d->list.index;
-        void *entries = arena_copy(a, m->entries, m->n * sizeof *m->entries);
-        void *slots = arena_copy(a, m->slots, m->nslots * sizeof *m->slots);
-        free(m->entries);
-        free(m->slots);
-        m->entries = entries;
-        m->slots = slots;
-        m->cap = m->n;
+/* Indexes hang on the heap while parsing; move them into the arena so that nobody has to free a doc. Also those of maps
+ * that an error cut off from the root. */
+void doc_builder_settle(struct doc_builder *b) {
+    for (struct doc_index *x = b->indexes; x; x = x->next) {
+        void *entries = arena_copy(b->a, x->map.entries, x->map.n * sizeof *x->map.entries);
+        void *slots = arena_copy(b->a, x->map.slots, x->map.nslots * sizeof *x->map.slots);
+        free(x->map.entries);
+        free(x->map.slots);
+        x->map.entries = entries;
+        x->map.slots = slots;
+        x->map.cap = x->map.n;
     }
-    doc_each(item, d)
-        doc_builder_settle(a, item);
+    b->indexes = NULL;
 }
 
 /* -- JSON -- */
@@ -404,8 +403,7 @@ int json_parse(struct arena *a, const char *name, const char *p, size_t n, const
     skip_space(&r);
     if (!rc && r.p < r.end)
         rc = fail(&r, r.p, E_PARSE, "something stands after the value");
-    if (root)
-        doc_builder_settle(a, root);
+    doc_builder_settle(&r.b);
     if (rc)
         return rc;
     struct walk w = {.start = p, .line = 1};

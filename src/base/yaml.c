@@ -321,8 +321,7 @@ int yaml_parse(struct arena *a, const char *name, const char *p, size_t n, const
     if (!rc)
         rc = finish(r);
     yaml_parser_delete(&r->parser);
-    if (root)
-        doc_builder_settle(a, root);
+    doc_builder_settle(&r->b);
     if (!rc)
         *out = root;
     return rc;

@@ -75,6 +75,7 @@ void graph_unlink(struct estate *s, struct object *o); /* out of lists and index
 void graph_relink(struct estate *s, struct object *o, const struct kind *kind);
 void graph_free(struct estate *s, struct object *o);
 void feed_add(struct estate *s, enum change_op op, struct object *o, const struct kind *kind, uint64_t revision);
+void txn_back_to(struct txn *t, size_t mark); /* undo the newest entries of the log */
 char *graph_config_json(const struct estate *s, const struct object *o);
 
 #endif

@@ -182,16 +182,20 @@ static int fields(struct import *im, const struct pending *p) {
 int txn_import(struct txn *t, const struct doc *d, const char *source, struct err *e) {
     struct err own;
     struct import im = {.t = t, .source = source, .e = e ? e : &own};
+    size_t mark = t->log.n;
     int rc = d->type == DOC_MAP ? 0 : fail(&im, d, E_INVAL, "an estate is a map of kinds, not a", doc_type_name(d->type));
     for (const struct doc *item = rc ? NULL : d->list.first; item && !rc; item = item->next) {
         if (!strcmp(item->key, "estate") || !strcmp(item->key, "title"))
             continue;
         const struct kind *k = child_kind(&im, NULL, item->key);
-        if (k) {
+        if (k && (k->flags & KIND_RUNTIME)) {
+            rc = err_set(im.e, E_INVAL, "a %s is made by its verbs, not by an estate file", item->key);
+        } else if (k) {
             rc = objects(&im, k, NULL, item);
             continue;
         }
-        rc = estate_kind_find(t->s, item->key, &k, im.e);
+        if (!rc)
+            rc = estate_kind_find(t->s, item->key, &k, im.e);
         if (!rc) {
             rc = err_set(im.e, E_INVAL, "a %s stands below a %s, not at the top", item->key, k->parents[0]);
         }
@@ -201,5 +205,7 @@ int txn_import(struct txn *t, const struct doc *d, const char *source, struct er
         rc = fields(&im, &im.list.p[i]);
     vec_free(&im.list);
     arena_free(&im.a);
+    if (rc)
+        txn_back_to(t, mark);
     return rc;
 }

@@ -115,16 +115,24 @@ int txn_delete(struct txn *t, oid id, struct err *e) {
     return 0;
 }
 
+static int delete_below(struct txn *t, struct object *o, struct err *e) {
+    while (o->first_child) {
+        int rc = delete_below(t, o->first_child, e);
+        if (rc)
+            return rc;
+    }
+    return txn_delete(t, o->id, e);
+}
+
 int txn_delete_tree(struct txn *t, oid id, struct err *e) {
     struct object *o = graph_object(t->s, id);
     if (!o)
         return err_set(e, E_NOTFOUND, "the object has gone");
-    while (o->first_child) {
-        int rc = txn_delete_tree(t, o->first_child->id, e);
-        if (rc)
-            return rc;
-    }
-    return txn_delete(t, id, e);
+    size_t mark = t->log.n;
+    int rc = delete_below(t, o, e);
+    if (rc)
+        txn_back_to(t, mark);
+    return rc;
 }
 
 /* -- check -- */
@@ -197,18 +205,23 @@ static void txn_end(struct txn *t) {
     free(t);
 }
 
-void txn_abort(struct txn *t) {
-    for (size_t i = t->log.n; i-- > 0;) {
-        struct undo *u = &t->log.p[i];
+void txn_back_to(struct txn *t, size_t mark) {
+    while (t->log.n > mark) {
+        struct undo *u = &t->log.p[--t->log.n];
         if (u->op == CHANGE_CREATE) {
             graph_unlink(t->s, u->o);
             graph_free(t->s, u->o);
         } else if (u->op == CHANGE_CONFIG) {
             memcpy(u->o->data, u->before, u->o->kind->table->size);
+            free(u->before);
         } else {
             graph_relink(t->s, u->o, u->before);
         }
     }
+}
+
+void txn_abort(struct txn *t) {
+    txn_back_to(t, 0);
     txn_end(t);
 }
 
@@ -221,54 +234,82 @@ char *graph_config_json(const struct estate *s, const struct object *o) {
     return text_take(&out);
 }
 
-/* Whether an earlier entry of the log is about the same object: its first one holds the true "before". */
-static bool seen(struct map *m, const struct undo *u) {
-    bool is_new;
-    map_put_n(m, (const char *)&u->o, sizeof u->o, &is_new);
-    return !is_new;
+/* What a transaction comes to for one object, however often it was touched. */
+struct net {
+    enum change_op op;
+    struct object *o;
+    const struct kind *kind;
+    void *before; /* data at the begin; NULL = it was not there */
+};
+typedef VEC(struct net) net_list;
+
+/* In order of first touch, deletions in order of deletion; what was made and deleted again has never been. */
+static net_list net_effects(const struct txn *t) {
+    net_list out = {0};
+    struct map m = {0};
+    for (size_t i = 0; i < t->log.n; i++) {
+        const struct undo *u = &t->log.p[i];
+        bool is_new;
+        struct map_entry *x = map_put_n(&m, (const char *)&u->o, sizeof u->o, &is_new);
+        if (is_new) {
+            x->value.num = out.n;
+            vec_push(&out, (struct net){u->op, u->o, u->o->kind, u->op == CHANGE_CREATE   ? NULL
+                                                                 : u->op == CHANGE_CONFIG ? u->before
+                                                                                          : u->o->data});
+        }
+        if (u->op == CHANGE_DELETE) { /* its place is where it goes: after its children, before its parent */
+            struct net gone = {CHANGE_DELETE, u->o, u->before, out.p[x->value.num].before};
+            out.p[x->value.num].o = NULL;
+            x->value.num = out.n;
+            vec_push(&out, gone);
+        }
+    }
+    map_free(&m);
+    size_t kept = 0;
+    for (size_t i = 0; i < out.n; i++)
+        if (out.p[i].o && (out.p[i].op != CHANGE_DELETE || out.p[i].before))
+            out.p[kept++] = out.p[i];
+    out.n = kept;
+    return out;
 }
 
 /* JSON of the data as it was before, through a short swap: writers read the object. */
-static char *before_json(struct txn *t, struct undo *u) {
-    if (u->op == CHANGE_CREATE)
+static char *before_json(struct estate *s, const struct net *n) {
+    if (!n->before)
         return NULL;
-    if (u->op == CHANGE_CONFIG) {
-        void *now = u->o->data;
-        u->o->data = u->before;
-        char *s = graph_config_json(t->s, u->o);
-        u->o->data = now;
-        return s;
-    }
-    u->o->kind = u->before;
-    char *s = graph_config_json(t->s, u->o);
-    u->o->kind = NULL;
-    return s;
+    void *data = n->o->data;
+    n->o->data = n->before;
+    char *json = graph_config_json(s, n->o);
+    n->o->data = data;
+    return json;
 }
 
-static void remember(struct txn *t, const char *who, const char *why) {
-    struct estate *s = t->s;
+static void remember(struct estate *s, const net_list *list, const char *who, const char *why) {
     struct past *p = &s->past[s->n_past++ % HISTORY];
     for (size_t k = 0; k < p->n_ops; k++)
         free(p->ops[k].before);
     free(p->ops);
-    *p = (struct past){.revision = s->revision, .ops = calloc(t->log.n ? t->log.n : 1, sizeof *p->ops)};
+    *p = (struct past){.revision = s->revision, .ops = calloc(list->n ? list->n : 1, sizeof *p->ops)};
     str_copy(p->who, sizeof p->who, who);
     str_copy(p->why, sizeof p->why, why);
-    struct map m = {0};
-    for (size_t i = 0; i < t->log.n; i++) {
-        struct undo *u = &t->log.p[i];
-        if (seen(&m, u) && u->op != CHANGE_DELETE)
+    /* Deleted ones have their kind back meanwhile: they are parents and are written. */
+    for (size_t i = 0; i < list->n; i++)
+        list->p[i].o->kind = list->p[i].kind;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct net *n = &list->p[i];
+        if (n->kind->flags & KIND_RUNTIME)
             continue;
         struct past_op *op = &p->ops[p->n_ops++];
-        op->op = u->op;
-        op->kind = u->op == CHANGE_DELETE ? u->before : u->o->kind;
-        memcpy(op->name, u->o->name, sizeof op->name);
-        if (u->o->parent)
-            snprintf(op->parent, sizeof op->parent, "%.30s/%s", u->o->parent->kind ? u->o->parent->kind->name : "?",
-                     u->o->parent->name);
-        op->before = before_json(t, u);
+        op->op = n->op;
+        op->kind = n->kind;
+        memcpy(op->name, n->o->name, sizeof op->name);
+        if (n->o->parent)
+            snprintf(op->parent, sizeof op->parent, "%.30s/%s", n->o->parent->kind->name, n->o->parent->name);
+        op->before = before_json(s, n);
     }
-    map_free(&m);
+    for (size_t i = 0; i < list->n; i++)
+        if (list->p[i].op == CHANGE_DELETE)
+            list->p[i].o->kind = NULL;
 }
 
 int txn_commit(struct txn *t, const char *who, const char *why, uint64_t *revision, struct err *e) {
@@ -278,24 +319,23 @@ int txn_commit(struct txn *t, const char *who, const char *why, uint64_t *revisi
         txn_abort(t);
         return rc;
     }
+    net_list list = net_effects(t);
     bool configured = false;
-    for (size_t i = 0; i < t->log.n; i++) {
-        const struct kind *k = t->log.p[i].op == CHANGE_DELETE ? t->log.p[i].before : t->log.p[i].o->kind;
-        configured |= k && !(k->flags & KIND_RUNTIME);
-    }
+    for (size_t i = 0; i < list.n; i++)
+        configured |= !(list.p[i].kind->flags & KIND_RUNTIME);
     /* Work (jobs, tasks) comes and goes by the thousand: it makes no configuration revision. */
     if (configured) {
         s->revision++;
-        remember(t, who, why);
+        remember(s, &list, who, why);
     }
-    for (size_t i = 0; i < t->log.n; i++) {
-        struct undo *u = &t->log.p[i];
-        if (u->op == CHANGE_DELETE) {
-            feed_add(s, CHANGE_DELETE, u->o, u->before, s->revision);
-        } else if (u->o->kind) {
-            feed_add(s, u->op, u->o, u->o->kind, s->revision);
-        }
-    }
+    /* Deletions first: a name may be free for another object of the same transaction. */
+    for (size_t i = 0; i < list.n; i++)
+        if (list.p[i].op == CHANGE_DELETE)
+            feed_add(s, CHANGE_DELETE, list.p[i].o, list.p[i].kind, s->revision);
+    for (size_t i = 0; i < list.n; i++)
+        if (list.p[i].op != CHANGE_DELETE)
+            feed_add(s, list.p[i].op, list.p[i].o, list.p[i].kind, s->revision);
+    vec_free(&list);
     for (size_t i = 0; i < t->log.n; i++)
         if (t->log.p[i].op == CHANGE_DELETE)
             graph_free(s, t->log.p[i].o);
@@ -324,34 +364,31 @@ static void diff_fields(const struct estate *s, struct arena *a, struct doc *out
 
 struct doc *txn_diff(const struct txn *t, struct arena *a) {
     struct doc *out = doc_seq(a);
-    struct map m = {0};
-    for (size_t i = 0; i < t->log.n; i++) {
-        const struct undo *u = &t->log.p[i];
-        const struct kind *k = u->op == CHANGE_DELETE ? u->before : u->o->kind;
-        if ((seen(&m, u) && u->op != CHANGE_DELETE) || !k)
-            continue;
-        const char *path = arena_printf(a, "%s/%s", k->name, u->o->name);
-        if (u->op == CHANGE_CONFIG) {
-            diff_fields(t->s, a, out, path, k->table, u->before, u->o->data);
+    net_list list = net_effects(t);
+    for (size_t i = 0; i < list.n; i++) {
+        const struct net *n = &list.p[i];
+        const char *path = arena_printf(a, "%s/%s", n->kind->name, n->o->name);
+        if (n->op == CHANGE_CONFIG) {
+            diff_fields(t->s, a, out, path, n->kind->table, n->before, n->o->data);
             continue;
         }
         struct doc *row = doc_map(a);
-        doc_put_str(a, row, "op", u->op == CHANGE_CREATE ? "create" : "delete");
+        doc_put_str(a, row, "op", n->op == CHANGE_CREATE ? "create" : "delete");
         doc_put_str(a, row, "object", path);
         doc_push(out, row);
     }
-    map_free(&m);
+    vec_free(&list);
     return out;
 }
 
 /* -- history and rollback -- */
 
+/* Revisions are remembered one after the other, so a revision's place in the ring is known. */
 static const struct past *past_at(const struct estate *s, uint64_t revision) {
-    const struct past *p = NULL;
-    for (size_t i = 0; i < HISTORY && i < s->n_past; i++)
-        if (s->past[i].revision == revision)
-            p = &s->past[i];
-    return p;
+    uint64_t back = s->revision - revision;
+    if (!revision || revision > s->revision || back >= HISTORY || back >= s->n_past)
+        return NULL;
+    return &s->past[(s->n_past - 1 - back) % HISTORY];
 }
 
 struct doc *estate_history(const struct estate *s, struct arena *a, uint64_t from, size_t limit) {
@@ -371,30 +408,66 @@ struct doc *estate_history(const struct estate *s, struct arena *a, uint64_t fro
     return out;
 }
 
-static int undo_one(struct txn *t, const struct past_op *op, struct arena *a, struct err *e) {
-    struct doc *fields = NULL;
+/* First pass, newest change first: which objects are there. Their fields come later, when all can be referred to. */
+static int undo_existence(struct txn *t, const struct past_op *op, struct err *e) {
     oid id = estate_find(t->s, op->kind->name, op->name), parent = 0;
+    int rc = 0;
     if (op->op == CHANGE_CREATE)
         return id ? txn_delete(t, id, e) : 0;
-    int rc = json_parse(a, "history", op->before, strlen(op->before), NULL, &fields, e);
-    if (rc)
-        return rc;
-    if (op->op == CHANGE_DELETE) {
-        if (*op->parent && (rc = estate_lookup_path(t->s, op->parent, &parent, e)))
-            return rc;
-        return id ? 0 : txn_create(t, op->kind->name, op->name, parent, fields, "history", NULL, e);
+    if (op->op == CHANGE_CONFIG || id)
+        return 0;
+    if (*op->parent)
+        rc = estate_lookup_path(t->s, op->parent, &parent, e);
+    void *blank = calloc(1, op->kind->table->size);
+    table_defaults(op->kind->table, blank);
+    if (!rc)
+        rc = txn_insert(t, op->kind->name, op->name, parent, blank, NULL, e);
+    free(blank);
+    return rc;
+}
+
+/* Second pass: the fields as they were before the oldest of the changes taken back. */
+static int undo_fields(struct txn *t, const struct past_op *op, struct err *e) {
+    struct object *o = graph_object(t->s, estate_find(t->s, op->kind->name, op->name));
+    struct arena a = ARENA_INIT;
+    struct doc *fields = NULL;
+    struct field_env env = estate_env(t->s);
+    if (!o || !op->before)
+        return 0;
+    int rc = json_parse(&a, "history", op->before, strlen(op->before), NULL, &fields, e);
+    if (!rc) {
+        size_t size = op->kind->table->size;
+        void *before = malloc(size);
+        assert(before);
+        memcpy(before, o->data, size);
+        vec_push(&t->log, (struct undo){.op = CHANGE_CONFIG, .o = o, .before = before});
+        rc = table_read(op->kind->table, o->data, fields, "history", &env, TABLE_RESTORE, e);
     }
-    if (!id)
-        return err_set(e, E_CONFLICT, "%s/%s has gone since", op->kind->name, op->name);
-    /* Fields that are set at creation only did not change either. */
-    struct doc *settable = doc_map(a);
-    for (struct doc *d = fields->list.first, *next; d; d = next) {
-        next = d->next;
-        const struct field *f = table_find(op->kind->table, d->key);
-        if (f && !(f->flags & F_FINAL))
-            doc_put(settable, d->key, d);
+    arena_free(&a);
+    return rc ? err_context(e, "%s/%s", op->kind->name, op->name) : 0;
+}
+
+static int undo_all(struct txn *t, uint64_t to_revision, struct err *e) {
+    struct estate *s = t->s;
+    struct map seen = {0};
+    struct arena names = ARENA_INIT;
+    int rc = 0;
+    for (uint64_t r = s->revision; r > to_revision && !rc; r--) {
+        const struct past *p = past_at(s, r);
+        for (size_t i = p->n_ops; i-- > 0 && !rc;)
+            rc = undo_existence(t, &p->ops[i], e);
     }
-    return txn_set(t, id, settable, "history", e);
+    for (uint64_t r = to_revision + 1; r <= s->revision && !rc; r++) {
+        const struct past *p = past_at(s, r);
+        for (size_t i = 0; i < p->n_ops && !rc; i++) {
+            bool is_first;
+            map_put(&seen, arena_printf(&names, "%s/%s", p->ops[i].kind->name, p->ops[i].name), &is_first);
+            rc = is_first ? undo_fields(t, &p->ops[i], e) : 0;
+        }
+    }
+    map_free(&seen);
+    arena_free(&names);
+    return rc;
 }
 
 int estate_rollback(struct estate *s, uint64_t to_revision, const char *who, uint64_t *revision, struct err *e) {
@@ -405,14 +478,7 @@ int estate_rollback(struct estate *s, uint64_t to_revision, const char *who, uin
         return E_NOTFOUND;
     }
     struct txn *t = estate_begin(s);
-    struct arena a = ARENA_INIT;
-    int rc = 0;
-    for (uint64_t r = s->revision; r > to_revision && !rc; r--) {
-        const struct past *p = past_at(s, r);
-        for (size_t i = p->n_ops; i-- > 0 && !rc;)
-            rc = undo_one(t, &p->ops[i], &a, e);
-    }
-    arena_free(&a);
+    int rc = undo_all(t, to_revision, e);
     if (rc) {
         txn_abort(t);
         return rc;
