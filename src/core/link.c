@@ -449,7 +449,14 @@ void link_pause(struct wire_link *l, bool paused) {
     if (l->is_closing || l->is_paused == paused)
         return;
     l->is_paused = paused;
+    l->heard_us = loop_mono_us(l->loop); /* while paused nothing was to be heard */
     loop_defer(l->loop, paused ? flush_due : resume, l);
+}
+
+/* A process that was stopped, or a machine that slept, finds messages of a time when the other side still believed in
+ * this link. By now it does not: to act on them (a lease renewed long ago) would be to act for nobody. */
+static bool is_stale(const struct wire_link *l) {
+    return l->is_open && !l->is_paused && loop_mono_us(l->loop) - l->heard_us > LINK_SILENCE_US;
 }
 
 static void ready(void *ctx, int fd, int events) {
@@ -473,6 +480,10 @@ static void ready(void *ctx, int fd, int events) {
                 break;
             if (n <= 0) {
                 end(l, E_UNAVAIL, n ? strerror(errno) : "the peer ended the connection");
+                return;
+            }
+            if (is_stale(l)) {
+                end(l, E_TIMEOUT, "this process stood still for too long: what came meanwhile is old");
                 return;
             }
             l->heard_us = loop_mono_us(l->loop);

@@ -9,8 +9,7 @@
  * drained() comes when the queue has fallen below LINK_QUEUE_LOW after it was above. link_pause stops reading, so
  * that the other side's queue fills instead of ours.
  *
- * An open link says something every LINK_BEAT_US at least. Nothing heard for LINK_SILENCE_US ends it (E_TIMEOUT): a
- * peer that died without a word, or is stopped, is noticed within ten seconds on both sides.
+ * An open link says something every LINK_BEAT_US at least. Nothing heard for LINK_SILENCE_US ends it (E_TIMEOUT): a peer that died without a word, or is stopped, is noticed within ten seconds on both sides.
  *
  * A peer is who its certificate says (core/pki.h): CN "agent/<name>" or "controller", issued by the estate's CA.
  * Whatever it sends that is not a frame ends the link, with the reason in closed(). */

@@ -430,6 +430,15 @@ static void test_half_open(struct link_identity *id) {
     turn_until(&server.closed, 1, 1000000);
 }
 
+static void test_stood_still(struct link_identity *id) {
+    connect_both(id);
+    link_send_bytes(client.l, 1, "lease", 5, NULL);
+    server.l->heard_us -= LINK_SILENCE_US + 1000000; /* as if this process had been stopped since then */
+    turn_until(&server.closed, 1, 1000000);
+    ok(server.code == E_TIMEOUT && server.pieces == 0, "a process that stood still does not act on what came meanwhile");
+    turn_until(&client.closed, 1, 1000000);
+}
+
 static void test_alive(struct link_identity *id) {
     connect_both(id);
     turn_for(LINK_SILENCE_US + 2 * LINK_BEAT_US);
@@ -539,6 +548,7 @@ int main(int argc, char **argv) {
     test_fuzz(agent, &rng);
     test_slow(agent);
     test_crowd(agent);
+    test_stood_still(agent);
     test_half_open(agent);
     test_alive(agent);
     test_pki();

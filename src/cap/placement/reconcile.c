@@ -363,9 +363,12 @@ void reconcile_tick(void *ctx) {
     int64_t now = loop_now_us(p->host->loop);
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         const struct agent *a = estate_get(s, i, agent);
+        /* A renewal whose answer was lost counts too: it counts from the end of the link at the latest. */
+        int64_t until = a->seen_us + p->config->lease_us;
+        until = a->lease_until_us > until ? a->lease_until_us : until;
         if (a->state == AGENT_CONNECTED)
             lease_send(p, i);
-        else if (a->state == AGENT_AWAY && now > a->lease_until_us + p->config->lease_margin_us)
+        else if (a->state == AGENT_AWAY && now > until + p->config->lease_margin_us)
             lapse(p, i);
     }
     /* A start whose answer was lost is sent again: same attempt, so it cannot run twice. */

@@ -97,6 +97,8 @@ static void estate_went(struct agent_peer *p, const char *why) {
     if (!estate_alive(h->estate, p->id) || estate_get(h->estate, p->id, agent)->state != AGENT_CONNECTED)
         return;
     estate_move(h->estate, p->id, AGENT_AWAY, NULL);
+    /* Until now it may have got our words, and counts its lease from the last one. */
+    estate_observe(h->estate, p->id, agent)->seen_us = loop_now_us(h->loop);
     estate_path(h->estate, p->id, path);
     host_event(h, "agent-away", SEV_WARNING, path, NULL, why);
     host_kick(h);
