@@ -10,6 +10,7 @@
 enum { SETTLE_US = 2000000, READ_BACK_US = 30000000, ADVICE_TEXT = 120 };
 #define LOSS_MAX_RATIO 0.10   /* between a rack's meter and its servers: more is a reading that lies */
 #define BLIND_LOSS_RATIO 0.05 /* assumed without sight */
+#define LEAST_W 0.5           /* less is rounding: caps are whole watts */
 
 struct seat { /* a node of the rack under decision */
     oid id;
@@ -151,7 +152,7 @@ static size_t group_end(const struct round *r, size_t from) {
 
 /* What the servers must give, lowest priority first. Returns what they cannot. */
 static double lower(struct round *r, double need_w) {
-    for (size_t from = 0, to; from < r->n_seats && need_w > 0; from = to) {
+    for (size_t from = 0, to; from < r->n_seats && need_w > LEAST_W; from = to) {
         double room = 0;
         to = group_end(r, from);
         for (size_t i = from; i < to; i++)
@@ -171,7 +172,7 @@ static double lower(struct round *r, double need_w) {
         }
         need_w -= room * part;
     }
-    return need_w > 0 ? need_w : 0;
+    return need_w > LEAST_W ? need_w : 0;
 }
 
 /* Gives `spare_w` back, highest priority first; a cap that reaches the nameplate is released. */
