@@ -68,7 +68,7 @@ static void run_start(oid agent, const struct exec_start *in) {
 static void run_log(const struct run *r, struct text *out) {
     int64_t lines = (loop_now_us(h.loop) - r->started_us) / 1000000;
     lines = lines < r->lasts_us / 1000000 ? lines : r->lasts_us / 1000000;
-    lines = lines < 2000 ? lines : 2000;
+    lines = lines < 20000 ? lines : 20000;
     text_addf(out, "%s: attempt %lld\n", r->program, (long long)r->attempt);
     for (int64_t i = 1; i <= lines; i++)
         if (!strcmp(r->program, "forecast-train"))
@@ -153,7 +153,7 @@ static void runs_follow(void) {
 
 static double load_of(const struct estate *s, oid node, int64_t now_us) {
     double phase = (double)(now_us / 1000000 % 3600) / 3600 * 6.2832 + number_of(estate_name(s, estate_ancestor(s, node, "centre"))) % 628 / 100.0;
-    double base = 0.2 + number_of(estate_name(s, node)) % 100 / 250.0 + 0.18 * sin(phase) + 0.05 * sin(phase * 7.3);
+    double base = 0.2 + number_of(estate_name(s, node)) % 100 / 250.0 + 0.18 * sin(phase) + 0.05 * sin(phase * 7);
     return base < 0.02 ? 0.02 : base > 1 ? 1 : base;
 }
 

@@ -97,7 +97,7 @@ export function Chart(p: Props) {
           {p.lines.map((l) => {
             const v = l.values[at];
             const s = v === null || v === undefined ? null : shown(v, p.unit, p.name);
-            return <b key={l.label}>{p.lines.length > 1 ? l.label + " " : ""}{s ? `${s.n}\u202f${s.u}` : "–"}</b>;
+            return <b key={l.label}>{p.lines.length > 1 ? l.label + " " : ""}{s ? `${s.n}\u00a0${s.u}` : "–"}</b>;
           })}
         </div>
       )}

@@ -70,7 +70,7 @@ export function shown(value: number, unit: string, name = ""): Shown {
 export function text(value: number | null | undefined, unit: string, name = ""): string {
   if (value === null || value === undefined) return "–";
   const s = shown(value, unit, name);
-  return s.u ? s.n + (s.u === "%" || s.u === "°" ? "" : "\u202f") + s.u : s.n;
+  return s.u ? s.n + (s.u === "%" || s.u === "°" ? "" : "\u00a0") + s.u : s.n;
 }
 
 export function span(seconds: number): string {

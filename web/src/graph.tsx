@@ -30,9 +30,9 @@ function plan(tasks: Obj[]): Plan {
   const columns: Obj[][] = [];
   for (const x of tasks) (columns[layer.get(x.name)!] ??= []).push(x);
   const tallest = Math.max(...columns.map((c) => c.length));
-  const [bw, bh, gy] = tallest <= 9 ? [178, 34, 10] : tallest <= 18 ? [160, 20, 6] : [14, 14, 5];
+  const [bw, bh, gy] = tallest <= 9 ? [150, 34, 10] : tallest <= 18 ? [146, 20, 6] : [14, 14, 5];
   const rows = bw === 14 ? 24 : tallest; // many small ones fold into several columns
-  const gx = bw === 14 ? 50 : 54;
+  const gx = bw === 14 ? 44 : 40;
   const spots = new Map<string, Spot>();
   let x = 12;
   const h = Math.min(rows, tallest) * (bh + gy) - gy + 24;
@@ -64,7 +64,7 @@ export function TaskGraph({ job, tasks, chosen, choose }: { job: string; tasks: 
           const x2 = e.b.x;
           const y2 = e.b.y + p.bh / 2;
           const lit = chosen === e.a.task.name || chosen === e.b.task.name;
-          return <path key={i} class={`edge ${lit ? "lit" : ""}`} d={`M${x1} ${y1}C${x1 + 26} ${y1} ${x2 - 26} ${y2} ${x2} ${y2}`} />;
+          return <path key={i} class={`edge ${lit ? "lit" : ""}`} d={`M${x1} ${y1}C${x1 + 20} ${y1} ${x2 - 20} ${y2} ${x2} ${y2}`} />;
         })}
         {p.spots.map((s) => (
           <g
@@ -82,7 +82,7 @@ export function TaskGraph({ job, tasks, chosen, choose }: { job: string; tasks: 
             {p.bw > 14 && (
               <>
                 <circle cx={12} cy={p.bh > 20 ? 12.5 : p.bh / 2} r={3.5} />
-                <text x={22} y={p.bh > 20 ? 15 : p.bh / 2 + 4}>{clip(short(s.task.name), p.bh > 20 ? 24 : 21)}</text>
+                <text x={22} y={p.bh > 20 ? 15 : p.bh / 2 + 4}>{clip(short(s.task.name), 19)}</text>
                 {p.bh > 20 && <text class="where" x={22} y={28}>{s.task.centre || word(s.task.state)}</text>}
               </>
             )}

@@ -297,7 +297,7 @@ const UNIT_END = /_(w|kwh|kw|c|us|s|ms|bps|bytes|deg|ratio|kg|cny|u|pa|j_per_k|w
 const WHOLE: Record<string, string> = {
   pue_ratio: "PUE", price_per_kwh: "Price per kWh", price_per_core_h: "Price per core hour", price_per_gb: "Price per GB", title_zh: "Title (Chinese)",
   argv: "Command", carbon_g_per_h: "Carbon", cpu_s: "CPU time", pid: "PID", utc_offset_h: "UTC offset", carbon_cny_per_kg: "Carbon price",
-  time_cny_per_h: "Price of waiting", default_core_s: "Default CPU time", by_us: "By", cpu_source: "CPU source", pin_centre: "Pinned to",
+  time_cny_per_h: "Price of waiting", default_core_s: "Default CPU time", by_us: "By", jobs_max: "Jobs at most", instances_max: "Instances at most", retries_max: "Retries at most", cpu_source: "CPU source", pin_centre: "Pinned to",
 };
 
 const first = remembered("lang") ?? ((navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en");

@@ -35,7 +35,7 @@ export function Row({ r, narrow, open: first, fresh }: { r: JournalRow; narrow?:
         <td class="num dim seq"><button class="expander" aria-expanded={open} aria-label={`#${r.sequence} ${t("why")}`}><Icon name={open ? "down" : "right"} size={12} /></button>{r.sequence}</td>
         <td class="num dim nowrap" title={r.time}>{narrow ? "" : date(r.time) + " "}{clock(r.time)}</td>
         {!narrow && <td><Tag tone={toneOf[r.kind]}>{word(r.kind)}</Tag></td>}
-        {!narrow && <td class="clip by">{r.by}</td>}
+        {!narrow && <td><span class="clip by">{r.by}</span></td>}
         {!narrow && <td class="objcol">{r.object ? <ObjectLink path={r.object} /> : <span class="dim">–</span>}</td>}
         <td class="what">{r.text}</td>
       </tr>

@@ -37,7 +37,7 @@ function fit(places: Place[], w: number, h: number): Fit {
   const cy = (Math.min(...ys) + Math.max(...ys)) / 2;
   const wide = Math.max(Math.max(...xs) - Math.min(...xs), 0.08);
   const high = Math.max(Math.max(...ys) - Math.min(...ys), 0.08);
-  const k = Math.min((w - Math.min(230, w * 0.42)) / wide, (h - 110) / high);
+  const k = Math.min((w - Math.min(230, w * 0.42)) / wide, (h - 96) / high);
   const lons = places.map((p) => p.object.longitude_deg);
   const lats = places.map((p) => p.object.latitude_deg);
   const steps = (lo: number, hi: number, around: number) => {
@@ -190,9 +190,9 @@ export function RegionMap({ places, links }: { places: Place[]; links: Obj[] }) 
     return () => o.disconnect();
   }, []);
   return (
-    <div class="map" ref={ref}>
-      {w > 0 && places.length > 0 && <Drawing places={places} links={links} w={w} h={h} />}
-      <div class="legend">
+    <div class="map">
+      <div class="drawing" ref={ref}>{w > 0 && places.length > 0 && <Drawing places={places} links={links} w={w} h={h} />}</div>
+      <div class="legend small">
         <span><i class="rampbar" />{t("intensity")} <span class="num">250–850</span> g/kWh</span>
         <span><i class="ringkey" />{t("cores")}</span>
         <span><i class="linkkey" />{t("link_use")}</span>

@@ -44,8 +44,9 @@ function Head({ f, sort }: { f: { name: string; text: string; right?: boolean; t
   return (
     <th class={f.right ? "r" : ""} aria-sort={!on ? undefined : sort.startsWith("-") ? "descending" : "ascending"} title={f.title}>
       <button class="headsort" onClick={() => setQuery({ sort: next, offset: null })}>
-        {f.text}
+        {!f.right && f.text}
         <span class={`arrow ${on ? "on" : ""}`}>{on && sort.startsWith("-") ? "▾" : "▴"}</span>
+        {f.right && f.text}
       </button>
     </th>
   );

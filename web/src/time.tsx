@@ -1,7 +1,7 @@
 // Plant time, and its control in a twin run.
 import { useEffect, useState } from "preact/hooks";
 import { call } from "./api";
-import { clock, date, digits } from "./format";
+import { clock, date } from "./format";
 import { t } from "./i18n";
 import { ErrorBox, Icon, useDismiss } from "./ui";
 import { store, useStore } from "./store";
@@ -59,7 +59,7 @@ export function TimeControl() {
       <button class="ghost timebutton" aria-expanded={open} aria-label={t("plant_time")} onClick={() => setOpen(!open)}>
         <span class="date num">{date(now)}</span>
         <span class="num">{clock(now)}</span>
-        {k.time.twin ? <span class={`pace ${pace === 0 ? "stopped" : ""}`}>{pace === 0 ? t("stopped") : digits(pace) + "×"}</span> : <span class="pace live">{t("live_plant")}</span>}
+        {k.time.twin ? <span class={`pace ${pace === 0 ? "stopped" : ""}`}>{pace === 0 ? t("stopped") : `${Number(pace.toPrecision(3))}×`}</span> : <span class="pace live">{t("live_plant")}</span>}
       </button>
       {open && (
         <div class="popover">

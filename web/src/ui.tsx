@@ -80,12 +80,12 @@ export function Tag({ children, tone: tn = "mute" }: { children: ComponentChildr
 
 export function Num({ value, unit = "", name = "" }: { value: number | null | undefined; unit?: string; name?: string }) {
   if (value === null || value === undefined || Number.isNaN(value)) return <span class="num dim">–</span>;
-  return <Figure s={shown(value, unit, name)} />;
+  return <Figure s={shown(value, unit, name)} nothing={value === 0} />;
 }
 
-export function Figure({ s }: { s: Shown }) {
+export function Figure({ s, nothing }: { s: Shown; nothing?: boolean }) {
   return (
-    <span class="num">
+    <span class={nothing ? "num dim" : "num"}>
       {s.n}
       {s.u && <span class="unit">{s.u}</span>}
     </span>

@@ -12,7 +12,7 @@ export function FieldValue({ f, value, table }: { f: Field; value: any; table?: 
     if (!list.length) return <span class="dim">–</span>;
     if (table) return <span class="num">{list.length}</span>;
     if (f.ref && f.ref !== "*") return <span class="wrap">{list.slice(0, 40).map((v, i) => <span key={i}>{i > 0 && ", "}<ObjectLink path={f.ref + "/" + v}>{v}</ObjectLink></span>)}{list.length > 40 && ` ${t("more", { n: list.length - 40 })}`}</span>;
-    if (f.items && (f.items.type === "number" || f.items.type === "integer")) return <span class="num wrap">{list.map((v) => text(v, f.unit).replace(/\u202f.*$/, "")).join("  ")} <span class="unit">{f.unit}</span></span>;
+    if (f.items && (f.items.type === "number" || f.items.type === "integer")) return <span class="num wrap">{list.map((v) => text(v, f.unit).replace(/\u00a0.*$/, "")).join("  ")} <span class="unit">{f.unit}</span></span>;
     if (f.items?.type === "boolean") return <span class="outlets">{list.map((v, i) => <i key={i} class={v ? "on" : ""} title={`${i + 1}: ${v ? t("yes") : t("no")}`} />)}</span>;
     if (f.name === "argv") return <code class="wrap">{list.map((a) => (/[\s"']/.test(a) ? JSON.stringify(a) : a)).join(" ")}</code>;
     return <Tree value={list} />;
