@@ -54,6 +54,7 @@ int task_lease(struct agent_state *a, const struct exec_lease *in, struct err *e
 typedef void invoked_fn(void *ctx, int rc, const struct exec_invoked *out, const struct err *e);
 int functions_open(struct agent_state *a, struct err *e);
 void functions_close(struct agent_state *a);
+void functions_lapse(struct agent_state *a); /* the lease has: every instance is stopped, who waits is told */
 int function_deploy(struct agent_state *a, const struct exec_function *in, struct err *e);
 int function_retire(struct agent_state *a, const struct exec_function *in, struct err *e);
 /* fn is called exactly once, later; `in` may go when this returns. */

@@ -1,0 +1,1 @@
+#include "plane/agent/private.h"
