@@ -30,7 +30,7 @@ struct agent_state {
     struct functions *functions;
     struct blobs *blobs;
     struct serve *serve;
-    char confined[256]; /* for the hello: how tasks are confined here, and what is missing; set by tasks_open */
+    char confined[256]; /* for the hello: "fully", or "without …"; set when the first runner stands */
 };
 
 /* -- task.c: the verbs. All on the loop's thread; `e` is filled on failure -- */

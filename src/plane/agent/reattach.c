@@ -20,25 +20,26 @@
 
 /* -- the spool -- */
 
-static struct task *known(struct agent_state *a, const char *name, int64_t attempt) {
-    struct task *t = map_ptr(&a->tasks->by_name, name);
+static struct attempt *known(struct agent_state *a, const char *name, int64_t attempt) {
+    struct attempt *t = map_ptr(&a->tasks->by_name, name);
     return t && t->attempt == attempt ? t : NULL;
 }
 
 static void on_start_row(struct agent_state *a, struct exec_start *in) {
-    struct task *old = map_ptr(&a->tasks->by_name, in->task);
+    struct attempt *old = map_ptr(&a->tasks->by_name, in->task);
     if (old)
         task_free(old);
-    struct task *t = task_new(a, in->task, in->attempt);
+    struct attempt *t = task_new(a, in->task, in->attempt);
     t->start = malloc(sizeof *in);
     if (!t->start)
         abort();
     *t->start = *in;
+    t->is_accepted = true;
     map_put(&a->tasks->by_name, t->name, NULL)->value.ptr = t;
 }
 
 static void on_report_row(struct agent_state *a, const struct exec_report *r, bool is_end) {
-    struct task *t = known(a, r->task, r->attempt);
+    struct attempt *t = known(a, r->task, r->attempt);
     if (!t && is_end) { /* of a rewritten spool: its start is not kept */
         t = task_new(a, r->task, r->attempt);
         map_put(&a->tasks->by_name, t->name, NULL)->value.ptr = t;
@@ -55,7 +56,7 @@ static void on_report_row(struct agent_state *a, const struct exec_report *r, bo
 }
 
 static void on_forget_row(struct agent_state *a, const struct exec_task *in) {
-    struct task *t = known(a, in->task, in->attempt);
+    struct attempt *t = known(a, in->task, in->attempt);
     if (t)
         task_free(t);
     task_fenced(a->tasks, in->task, in->attempt);
@@ -129,7 +130,7 @@ static int fill(void *ctx, struct spool *s, struct err *e) {
         rc = f->attempt ? row_put(s, SPOOL_FORGET, &row, e) : 0;
     }
     for (size_t i = 0; !rc && i < ts->by_name.n; i++) {
-        const struct task *t = ts->by_name.entries[i].value.ptr;
+        const struct attempt *t = ts->by_name.entries[i].value.ptr;
         if (t->phase == TASK_OVER || t->phase == TASK_END) {
             rc = row_put(s, SPOOL_END, &t->report, e);
             continue;
@@ -169,7 +170,7 @@ static void names(const char *folder, void (*fn)(struct agent_state *a, const ch
 static void adopt(struct agent_state *a, const char *name) {
     struct runner_hello h;
     struct slot *s = slot_adopt(a, name, &h);
-    struct task *t = s ? known(a, h.task, h.attempt) : NULL;
+    struct attempt *t = s ? known(a, h.task, h.attempt) : NULL;
     if (!s)
         return;
     if (!t || t->phase == TASK_OVER) { /* its end is in the spool: only the runner has not heard it */
@@ -197,7 +198,7 @@ static void end_read(struct agent_state *a, const char *name) {
     if (fd >= 0)
         close(fd);
     m.task[sizeof m.task - 1] = m.slot[sizeof m.slot - 1] = m.result[sizeof m.result - 1] = m.reason[sizeof m.reason - 1] = 0;
-    struct task *t = good ? known(a, m.task, m.attempt) : NULL;
+    struct attempt *t = good ? known(a, m.task, m.attempt) : NULL;
     if (!t || t->phase == TASK_OVER || t->phase == TASK_RUN) {
         unlink(path);
         return;
@@ -228,7 +229,7 @@ void tasks_reattach(struct agent_state *a) {
     names(tasks, folder_sweep, a);
     slots_sweep(a);
     for (size_t i = 0; i < ts->by_name.n; i++) {
-        struct task *t = ts->by_name.entries[i].value.ptr;
+        struct attempt *t = ts->by_name.entries[i].value.ptr;
         n_live += t->phase == TASK_RUN;
         if (t->phase != TASK_ACCEPT)
             continue;

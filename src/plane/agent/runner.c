@@ -566,7 +566,7 @@ int runner_main(void) {
     bool is_limited = !cgroup_enter(&r.setup.cgroups, r.setup.slot, &e);
     sandbox_open(&r.box, &r.setup);
     if (!is_limited || !r.setup.cgroups.version)
-        str_copy(r.box.lacks + strlen(r.box.lacks), sizeof r.box.lacks - strlen(r.box.lacks), ", cgroup limits");
+        sandbox_lacks(&r.box, "cgroup limits");
     surroundings(&r);
     r.loop = loop_new(LOOP_REAL, 0);
     if (loop_signal(r.loop, SIGCHLD, on_child, &r) ||

@@ -23,7 +23,7 @@
 enum { FILES_MAX = 4096, CAPS = 64 };
 static const int64_t FILE_BYTES_MAX = (int64_t)64 << 30;
 
-static void lack(struct sandbox *s, const char *what) {
+void sandbox_lacks(struct sandbox *s, const char *what) {
     size_t n = strlen(s->lacks);
     snprintf(s->lacks + n, sizeof s->lacks - n, "%s%s", n ? ", " : "", what);
 }
@@ -97,7 +97,7 @@ static bool root_fill(struct sandbox *s, const struct runner_setup *setup) {
     mkdir("tasks", 0755);
     good &= harden(".", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
     if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2"))
-        lack(s, "/proc");
+        sandbox_lacks(s, "/proc");
     /* /var holds one link: /var/tmp, to the tmp of the task that runs. */
     good &= !mount("tmpfs", "var", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,nr_inodes=8,mode=755");
     good &= !mount(setup->tasks, "tasks", NULL, MS_BIND, NULL);
@@ -121,7 +121,7 @@ static void loopback_up(struct sandbox *s) {
     struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r))
-        lack(s, "loopback");
+        sandbox_lacks(s, "loopback");
     if (fd >= 0)
         close(fd);
 }
@@ -150,7 +150,7 @@ static void landlock_open(struct sandbox *s) {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     s->landlock_abi = abi > 0 ? (int)abi : 0;
     if (!s->landlock_abi) {
-        lack(s, "Landlock");
+        sandbox_lacks(s, "Landlock");
         return;
     }
     for (size_t i = 0; i < sizeof system_folders / sizeof system_folders[0]; i++) {
@@ -265,26 +265,26 @@ void sandbox_open(struct sandbox *s, const struct runner_setup *setup) {
     s->own_pids = getpid() == 1;
     s->own_ipc = s->own_pids;
     if (!s->own_pids)
-        lack(s, "pid namespace");
+        sandbox_lacks(s, "pid namespace");
     if (!setup->own_root || !(s->own_root = s->own_pids && root_build(s, setup)))
-        lack(s, "own root");
+        sandbox_lacks(s, "own root");
     str_copy(s->tasks, sizeof s->tasks, s->own_root ? "/tasks" : setup->tasks);
     str_copy(s->share, sizeof s->share, s->own_root && setup->share[0] ? "/share" : setup->share);
     str_copy(s->programs, sizeof s->programs, s->own_root && setup->programs[0] ? "/programs" : setup->programs);
     if (s->own_pids && is_own_net())
         loopback_up(s);
     else
-        lack(s, "network namespace");
+        sandbox_lacks(s, "network namespace");
     landlock_open(s);
     limits_set();
     for (int cap = 0; cap < CAPS; cap++)
         prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-        lack(s, "no_new_privs");
+        sandbox_lacks(s, "no_new_privs");
     else if (!filter_load())
-        lack(s, "seccomp");
+        sandbox_lacks(s, "seccomp");
     if (!s->uid)
-        lack(s, "own user");
+        sandbox_lacks(s, "own user");
 }
 
 int sandbox_enter(const struct sandbox *s, int rules) {

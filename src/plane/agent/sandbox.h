@@ -36,6 +36,7 @@ struct sandbox {
 
 /* Once, in the runner: after it entered its cgroup. Never fails: see `lacks`. */
 void sandbox_open(struct sandbox *s, const struct runner_setup *setup);
+void sandbox_lacks(struct sandbox *s, const char *what); /* adds to `lacks` */
 /* Before a task: its rules; -1 = no Landlock. The caller closes it. */
 int sandbox_rules(const struct sandbox *s, const char *task_folder);
 /* In the child, between clone and exec; only raw system calls, for its memory is the runner's. 0 or an errno. */

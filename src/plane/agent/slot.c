@@ -53,13 +53,11 @@ struct slots {
     struct timer grow, shrink;
     size_t confinement; /* index into the ways tried */
     char run[RUNNER_PATH], tasks[RUNNER_PATH], share[RUNNER_PATH], programs[RUNNER_PATH];
-    char lacks[200];
     bool is_closing, is_serving;
 };
 
 const char *slot_name(const struct slot *s) { return s->name; }
 pid_t slot_pid(const struct slot *s) { return s->pid; }
-const char *slots_lacks(const struct agent_state *a) { return a->slots->lacks; }
 
 static void grow(struct agent_state *a);
 
@@ -183,7 +181,7 @@ static void slot_free(struct slot *s) {
 
 static void on_hello(struct slot *s, const struct runner_hello *h) {
     s->own_pids = !strstr(h->lacks, "pid namespace");
-    str_copy(s->a->slots->lacks, sizeof s->a->slots->lacks, h->lacks);
+    snprintf(s->a->confined, sizeof s->a->confined, h->lacks[0] ? "without %s" : "fully", h->lacks);
     if (s->state != SLOT_STARTING)
         return;
     cgroup_read(&s->a->cgroups, s->name, &s->last);

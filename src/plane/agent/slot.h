@@ -40,7 +40,6 @@ void slot_usage(struct slot *s, const struct cgroup_usage *base, struct cgroup_u
 pid_t slot_pid(const struct slot *s);      /* the runner's */
 pid_t slot_task_pid(const struct slot *s); /* the task's, as seen from here; the runner's if that cannot be told */
 const char *slot_name(const struct slot *s);
-const char *slots_lacks(const struct agent_state *a);
 
 /* For reattach.c: take over the runner behind <folder>/run/<name>; NULL = it is dead (or of another version: killed). */
 struct slot *slot_adopt(struct agent_state *a, const char *name, struct runner_hello *h);

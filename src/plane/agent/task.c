@@ -22,10 +22,10 @@ enum { REWRITE_BYTES = 8 << 20 };
 
 /* -- the table -- */
 
-static struct task *find(const struct tasks *ts, const char *name) { return map_ptr(&ts->by_name, name); }
+static struct attempt *find(const struct tasks *ts, const char *name) { return map_ptr(&ts->by_name, name); }
 
-struct task *task_new(struct agent_state *a, const char *name, int64_t attempt) {
-    struct task *t = calloc(1, sizeof *t);
+struct attempt *task_new(struct agent_state *a, const char *name, int64_t attempt) {
+    struct attempt *t = calloc(1, sizeof *t);
     assert(t);
     t->a = a;
     t->attempt = t->report.attempt = attempt;
@@ -34,12 +34,12 @@ struct task *task_new(struct agent_state *a, const char *name, int64_t attempt) 
     return t;
 }
 
-static void table_put(struct tasks *ts, struct task *t) {
+static void table_put(struct tasks *ts, struct attempt *t) {
     map_del(&ts->by_name, t->name); /* the key is the old one's */
     map_put(&ts->by_name, t->name, NULL)->value.ptr = t;
 }
 
-void task_free(struct task *t) {
+void task_free(struct attempt *t) {
     struct tasks *ts = t->a->tasks;
     if (find(ts, t->name) == t)
         map_del(&ts->by_name, t->name);
@@ -74,11 +74,11 @@ static int64_t fence_of(const struct tasks *ts, const char *name) {
     return x ? ts->fences[x->value.num].attempt : 0;
 }
 
-static int64_t plant_of(const struct task *t, int64_t mono) {
+static int64_t plant_of(const struct attempt *t, int64_t mono) {
     return mono ? loop_now_us(t->a->loop) + (mono - loop_mono_us(t->a->loop)) : 0;
 }
 
-static void report(struct task *t) {
+static void report(struct attempt *t) {
     if (!t->is_superseded)
         serve_report(t->a, &t->report);
 }
@@ -112,7 +112,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void folder_remove(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); }
 
 /* A fresh folder; the checkpoint of an earlier attempt stays when the task keeps them. */
-static int folder_make(struct task *t, struct err *e) {
+static int folder_make(struct attempt *t, struct err *e) {
     char path[600], keep[640], sub[640];
     struct stat st;
     bool is_kept = false;
@@ -152,7 +152,7 @@ static int file_copy(const char *from, const char *to, struct err *e) {
 }
 
 /* An input is a second name of the stored content where no task can write to it: that is, where its user is not ours. */
-static int input_lay(struct task *t, const struct exec_input *in, const char *at, bool may_write, struct err *e) {
+static int input_lay(struct attempt *t, const struct exec_input *in, const char *at, bool may_write, struct err *e) {
     char from[600], to[700];
     struct stat st;
     task_folder(t->a, t->name, to, sizeof to);
@@ -169,7 +169,7 @@ static int input_lay(struct task *t, const struct exec_input *in, const char *at
     return file_copy(from, to, e);
 }
 
-static int inputs_lay(struct task *t, struct err *e) {
+static int inputs_lay(struct attempt *t, struct err *e) {
     char at[80];
     int rc = 0;
     for (uint32_t i = 0; !rc && i < t->start->n_inputs; i++) {
@@ -183,7 +183,7 @@ static int inputs_lay(struct task *t, struct err *e) {
 
 /* Takes <task folder>/<sub>/<name> in. No link on the way is followed: the agent must not read for the task what the
  * task may not read. */
-static int file_take(struct task *t, const char *sub, const char *name, char digest[72], int64_t *size, struct err *e) {
+static int file_take(struct attempt *t, const char *sub, const char *name, char digest[72], int64_t *size, struct err *e) {
     char path[600];
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
     task_folder(t->a, t->name, path, sizeof path);
@@ -205,7 +205,7 @@ static int file_take(struct task *t, const char *sub, const char *name, char dig
 /* -- checkpoints -- */
 
 /* Changed since it was last taken in? A rename gives another inode, or at least another time. */
-static bool checkpoint_is_new(struct task *t) {
+static bool checkpoint_is_new(struct attempt *t) {
     char path[640];
     struct stat st;
     task_folder(t->a, t->name, path, 500);
@@ -219,7 +219,7 @@ static bool checkpoint_is_new(struct task *t) {
     return is_new;
 }
 
-static bool checkpoint_take(struct task *t) {
+static bool checkpoint_take(struct attempt *t) {
     struct err e = {0};
     if (!t->start || !t->start->checkpoints || !checkpoint_is_new(t))
         return false;
@@ -234,7 +234,7 @@ static void on_checkpoints(void *ctx) {
     struct agent_state *a = ctx;
     bool any = false;
     for (size_t i = 0; i < a->tasks->by_name.n; i++) {
-        struct task *t = a->tasks->by_name.entries[i].value.ptr;
+        struct attempt *t = a->tasks->by_name.entries[i].value.ptr;
         if (t->phase != TASK_RUN || !t->start || !t->start->checkpoints)
             continue;
         any = true;
@@ -245,16 +245,16 @@ static void on_checkpoints(void *ctx) {
         timer_mono_in(a->loop, &a->tasks->checkpoints, CHECKPOINT_US, on_checkpoints, a);
 }
 
-static void checkpoints_watch(struct task *t) {
+static void checkpoints_watch(struct attempt *t) {
     if (t->start && t->start->checkpoints && !timer_is_set(&t->a->tasks->checkpoints))
         timer_mono_in(t->a->loop, &t->a->tasks->checkpoints, CHECKPOINT_US, on_checkpoints, t->a);
 }
 
 /* -- ends -- */
 
-static void over(struct task *t) {
+static void over(struct attempt *t) {
     char path[600];
-    struct task *heir = t->heir;
+    struct attempt *heir = t->heir;
     snprintf(path, sizeof path, "%.400s/tasks/.end.%s", t->a->config->folder, t->name);
     if (t->ended)
         unlink(path); /* what a runner without agent left; in the spool now */
@@ -275,7 +275,7 @@ static void over(struct task *t) {
 }
 
 static void on_end_synced(void *ctx, int rc, const struct err *e) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     if (t->is_superseded) {
         over(t);
         return;
@@ -289,7 +289,7 @@ static void on_end_synced(void *ctx, int rc, const struct err *e) {
 }
 
 static void end_put(void *ctx) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     struct err e = {0};
     slot_wait_cancel(t->a, &t->slot_wait);
     if (t->is_superseded) {
@@ -305,7 +305,7 @@ static void end_put(void *ctx) {
     over(t);
 }
 
-void task_finish(struct task *t, int state, const char *reason) {
+void task_finish(struct attempt *t, int state, const char *reason) {
     if (t->n_fetching)
         blob_fetch_cancel(t->a, t);
     t->n_fetching = 0;
@@ -316,7 +316,7 @@ void task_finish(struct task *t, int state, const char *reason) {
     end_put(t);
 }
 
-static void outputs_take(struct task *t) {
+static void outputs_take(struct attempt *t) {
     struct exec_report *r = &t->report;
     struct err e = {0};
     r->n_outputs = 0;
@@ -336,7 +336,7 @@ static void outputs_take(struct task *t) {
 }
 
 /* state and reason, from what the runner and the cgroup say. */
-static void verdict(struct task *t, const struct runner_ended *m, const struct cgroup_usage *u) {
+static void verdict(struct attempt *t, const struct runner_ended *m, const struct cgroup_usage *u) {
     struct exec_report *r = &t->report;
     struct text limit = TEXT_INIT;
     bool is_good = WIFEXITED(m->status) && !WEXITSTATUS(m->status);
@@ -371,7 +371,7 @@ static void verdict(struct task *t, const struct runner_ended *m, const struct c
     text_free(&limit);
 }
 
-void task_ended(struct task *t, const struct runner_ended *m, const struct cgroup_usage *u) {
+void task_ended(struct attempt *t, const struct runner_ended *m, const struct cgroup_usage *u) {
     struct exec_report *r = &t->report;
     bool has_cpu = t->a->cgroups.have & CG_CPUACCT;
     t->ended = malloc(sizeof *m);
@@ -394,7 +394,7 @@ void task_ended(struct task *t, const struct runner_ended *m, const struct cgrou
 }
 
 static void on_started(void *ctx, const struct runner_started *m) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     if (m->attempt != t->attempt)
         return;
     t->report.started_us = plant_of(t, m->at_us);
@@ -405,7 +405,7 @@ static void on_started(void *ctx, const struct runner_started *m) {
 }
 
 static void on_ended(void *ctx, const struct runner_ended *m) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     struct cgroup_usage u;
     if (m->attempt != t->attempt || t->phase != TASK_RUN)
         return;
@@ -414,7 +414,7 @@ static void on_ended(void *ctx, const struct runner_ended *m) {
 }
 
 static void on_died(void *ctx) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     t->slot = NULL;
     if (t->phase == TASK_RUN)
         task_finish(t, EXEC_LOST, "its runner died");
@@ -430,7 +430,7 @@ static size_t strings_put(char *out, size_t at, const char *s) {
     return at + n;
 }
 
-static int launch(struct task *t, struct err *e) {
+static int launch(struct attempt *t, struct err *e) {
     struct runner_run run = {.attempt = t->attempt, .time_limit_us = t->start->time_limit_us,
                              .n_argv = t->start->n_argv, .n_env = t->start->n_env};
     struct cgroup_limits limits = {.cores = t->start->cores, .memory_bytes = t->start->memory_bytes};
@@ -452,7 +452,7 @@ static int launch(struct task *t, struct err *e) {
 }
 
 static void on_slot(void *ctx, struct slot *s) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     struct err e = {0};
     t->slot = s;
     if (!launch(t, &e))
@@ -467,14 +467,14 @@ static void on_slot(void *ctx, struct slot *s) {
     task_finish(t, EXEC_FAILED, why);
 }
 
-static void wait_for_slot(struct task *t) {
+static void wait_for_slot(struct attempt *t) {
     t->phase = TASK_WAIT;
     t->report.fetched_us = loop_now_us(t->a->loop);
     slot_wait(t->a, &t->slot_wait, on_slot, t);
 }
 
 static void on_fetched(void *ctx, int rc, double moved_bytes, const struct err *e) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     char why[256];
     t->report.moved_bytes += moved_bytes;
     t->n_fetching--;
@@ -485,9 +485,9 @@ static void on_fetched(void *ctx, int rc, double moved_bytes, const struct err *
         wait_for_slot(t);
 }
 
-void task_begin(struct task *t) {
-    if (t->behind)
-        return;
+void task_begin(struct attempt *t) {
+    if (t->behind || !t->is_accepted)
+        return; /* called again when the other one has come */
     t->phase = TASK_FETCH;
     t->report.state = EXEC_FETCHING;
     if (!t->start->n_inputs && !t->start->checkpoint.name[0]) {
@@ -504,7 +504,7 @@ void task_begin(struct task *t) {
 
 /* -- stop -- */
 
-static void stop(struct task *t, enum runner_end end, int64_t grace_us, const char *reason) {
+static void stop(struct attempt *t, enum runner_end end, int64_t grace_us, const char *reason) {
     if (t->phase == TASK_RUN) {
         str_copy(t->stop_reason, sizeof t->stop_reason, reason);
         slot_stop(t->slot, t->attempt, end, grace_us);
@@ -517,7 +517,7 @@ static void stop(struct task *t, enum runner_end end, int64_t grace_us, const ch
 }
 
 /* A newer attempt is here: this one ends, unheard, and the newer one begins when it is dead. */
-static void supersede(struct task *old, struct task *fresh) {
+static void supersede(struct attempt *old, struct attempt *fresh) {
     if (old->phase == TASK_OVER) {
         task_free(old);
         return;
@@ -584,14 +584,14 @@ int task_lease(struct agent_state *a, const struct exec_lease *in, struct err *e
 
 /* -- the verbs -- */
 
-static void accepted_tell(struct task *t, int rc, const struct err *e) {
+static void accepted_tell(struct attempt *t, int rc, const struct err *e) {
     for (size_t i = 0; i < t->waiting.n; i++)
         t->waiting.p[i].fn(t->waiting.p[i].ctx, rc, e);
     vec_free(&t->waiting);
 }
 
 static void on_accepted(void *ctx, int rc, const struct err *e) {
-    struct task *t = ctx;
+    struct attempt *t = ctx;
     struct err old = {0};
     if (t->a->tasks->is_closing) {
         accepted_tell(t, rc, e); /* in the spool: the next agent begins it */
@@ -602,6 +602,7 @@ static void on_accepted(void *ctx, int rc, const struct err *e) {
         over(t);
         return;
     }
+    t->is_accepted = true;
     accepted_tell(t, rc, e);
     if (rc) {
         task_free(t); /* whether it is in the file, nobody knows; nobody was told that it is */
@@ -615,7 +616,7 @@ static void on_accepted(void *ctx, int rc, const struct err *e) {
 
 /* What needs no disk: known already, refused. False = it is new. */
 static bool start_known(struct agent_state *a, const struct exec_start *in, started_fn *fn, void *ctx) {
-    struct task *t = find(a->tasks, in->task);
+    struct attempt *t = find(a->tasks, in->task);
     int64_t seen = t ? t->attempt : fence_of(a->tasks, in->task);
     struct err e = {0};
     int rc = 0;
@@ -640,7 +641,7 @@ void task_start(struct agent_state *a, const struct exec_start *in, started_fn *
     if (start_known(a, in, fn, ctx))
         return;
     renew(a);
-    struct task *t = task_new(a, in->task, in->attempt), *old = find(a->tasks, in->task);
+    struct attempt *t = task_new(a, in->task, in->attempt), *old = find(a->tasks, in->task);
     int rc = spool_put(a, SPOOL_START, &table_exec_start, in, on_accepted, t, &e);
     if (rc) {
         task_free(t);
@@ -657,7 +658,7 @@ void task_start(struct agent_state *a, const struct exec_start *in, started_fn *
 }
 
 int task_stop(struct agent_state *a, const struct exec_stop *in, struct err *e) {
-    struct task *t = find(a->tasks, in->task);
+    struct attempt *t = find(a->tasks, in->task);
     if (!t)
         return err_set(e, E_NOTFOUND, "no task %s is here", in->task);
     renew(a);
@@ -668,7 +669,7 @@ int task_stop(struct agent_state *a, const struct exec_stop *in, struct err *e) 
 
 int task_forget(struct agent_state *a, const struct exec_task *in, struct err *e) {
     char path[600];
-    struct task *t = find(a->tasks, in->task);
+    struct attempt *t = find(a->tasks, in->task);
     if (!t || (in->attempt && in->attempt < t->attempt))
         return 0; /* forgotten already */
     if (in->attempt > t->attempt)
@@ -693,7 +694,7 @@ int task_forget(struct agent_state *a, const struct exec_task *in, struct err *e
 struct doc *task_list(struct agent_state *a, struct arena *ar) {
     struct doc *list = doc_seq(ar);
     for (size_t i = 0; i < a->tasks->by_name.n; i++) {
-        struct task *t = a->tasks->by_name.entries[i].value.ptr;
+        struct attempt *t = a->tasks->by_name.entries[i].value.ptr;
         struct exec_report r = t->report;
         struct cgroup_usage u;
         if (t->phase == TASK_END) /* not before it is on the disk */
@@ -786,7 +787,7 @@ void tasks_close(struct agent_state *a) {
     if (!ts)
         return;
     for (size_t i = a->spool ? ts->by_name.n : 0; i-- > 0;) {
-        struct task *t = ts->by_name.entries[i].value.ptr;
+        struct attempt *t = ts->by_name.entries[i].value.ptr;
         struct cgroup_usage u = {0};
         if (t->phase == TASK_OVER || t->phase == TASK_END || t->phase == TASK_ACCEPT)
             continue; /* one that waits in the sync is told by spool_close */

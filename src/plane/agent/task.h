@@ -23,15 +23,15 @@ enum { FENCES = 65536 };
 
 enum task_phase { TASK_ACCEPT, TASK_FETCH, TASK_WAIT, TASK_RUN, TASK_END, TASK_OVER };
 
-struct task {
+struct attempt {
     struct agent_state *a;
     char name[ESTATE_NAME];
     int64_t attempt;
     enum task_phase phase;
-    bool was_launched, is_superseded;
+    bool is_accepted, was_launched, is_superseded;
     struct exec_start *start; /* until it has ended */
     struct exec_report report;
-    struct task *behind, *heir; /* the older attempt we wait for; the newer one that waits for us */
+    struct attempt *behind, *heir; /* the older attempt we wait for; the newer one that waits for us */
     VEC(struct started_wait { started_fn *fn; void *ctx; }) waiting;
     uint32_t n_fetching;
     struct slot *slot;
@@ -54,7 +54,7 @@ struct tasks {
     struct fence *fences; /* a ring */
     struct map fenced;  /* name -> index of the ring */
     size_t fence_next;
-    VEC(struct task *) old; /* superseded and not yet dead */
+    VEC(struct attempt *) old; /* superseded and not yet dead */
     int64_t epoch, lease_us, lease_until_us, lease_told_us; /* mono */
     bool has_lapsed, is_closing;
     struct timer lease, checkpoints;
@@ -63,14 +63,14 @@ struct tasks {
 
 extern const struct slot_owner task_owner;
 
-struct task *task_new(struct agent_state *a, const char *name, int64_t attempt);
-void task_free(struct task *t); /* out of the table too */
-void task_begin(struct task *t); /* accepted: fetch, wait, run */
+struct attempt *task_new(struct agent_state *a, const char *name, int64_t attempt);
+void task_free(struct attempt *t); /* out of the table too */
+void task_begin(struct attempt *t); /* fetch, wait, run: once it is accepted and the older attempt is dead */
 void task_fenced(struct tasks *ts, const char *name, int64_t attempt);
 /* Ends it without a process: sets state and reason, writes END. */
-void task_finish(struct task *t, int state, const char *reason);
+void task_finish(struct attempt *t, int state, const char *reason);
 /* The runner's word about its end; the slot may be gone already (NULL). */
-void task_ended(struct task *t, const struct runner_ended *m, const struct cgroup_usage *usage);
+void task_ended(struct attempt *t, const struct runner_ended *m, const struct cgroup_usage *usage);
 void task_folder(const struct agent_state *a, const char *name, char *out, size_t size);
 void folder_remove(const char *path);
 
