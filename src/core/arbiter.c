@@ -12,7 +12,7 @@
 
 const char *const claim_words[] = {"safety", "manual", "contract", "performance", "efficiency", NULL};
 
-enum { CLAIMANTS = 8 };
+enum { CLAIMANTS = 8, RETRY_US = 5000000, RETRY_MAX_US = 60000000 };
 
 struct target { /* one commandable property of one object with its claims */
     oid object;
@@ -21,7 +21,8 @@ struct target { /* one commandable property of one object with its claims */
     uint32_t n;
     double sent;
     bool is_sent, dirty;
-    int64_t sent_us;
+    int64_t sent_us, retry_us;
+    uint32_t failures; /* of sending, in a row */
     char key[96];
 };
 
@@ -154,8 +155,10 @@ static bool settle_one(struct target *t, struct estate *s, int64_t now_us, struc
     }
     tell_losers(t, s, w, now_us);
     double step = t->property->min_step > 0 ? t->property->min_step : 1e-9;
-    if (t->is_sent ? fabs(value - t->sent) < step : !w)
+    if (t->is_sent ? fabs(value - t->sent) < step : (!w && !t->failures) || now_us < t->retry_us)
         return false;
+    if (t->is_sent) /* the last one came through */
+        t->failures = 0;
     t->sent = value;
     t->is_sent = true;
     t->sent_us = now_us;
@@ -173,7 +176,7 @@ size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struc
         for (uint32_t k = 0; k < t->n; k++)
             if (t->claims[k].until_us <= now_us)
                 drop(t, k--);
-        if (!estate_alive(s, t->object) || (!t->n && !t->dirty && (!t->is_sent || t->sent == t->property->safe))) {
+        if (!estate_alive(s, t->object) || (!t->n && !t->dirty && (t->is_sent ? t->sent == t->property->safe : !t->failures))) {
             map_del(&a->by_key, t->key);
             free(t);
             continue;
@@ -190,18 +193,27 @@ size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struc
 
 void arbiter_failed(struct arbiter *a, oid object, const char *field) {
     struct target *t = target(a, object, field, false);
-    if (t) {
-        t->is_sent = false;
-        t->dirty = true;
-    }
+    if (!t)
+        return;
+    t->is_sent = false;
+    t->dirty = true;
+    int64_t wait = RETRY_US;
+    for (uint32_t i = 0; i < t->failures && wait < RETRY_MAX_US; i++)
+        wait *= 2;
+    t->failures++;
+    t->retry_us = t->sent_us + (wait < RETRY_MAX_US ? wait : RETRY_MAX_US);
 }
 
 int64_t arbiter_next_us(const struct arbiter *a) {
     int64_t next = 0;
-    for (size_t i = 0; i < a->targets.n; i++)
-        for (uint32_t k = 0; k < a->targets.p[i]->n; k++)
-            if (!next || a->targets.p[i]->claims[k].until_us < next)
-                next = a->targets.p[i]->claims[k].until_us;
+    for (size_t i = 0; i < a->targets.n; i++) {
+        const struct target *t = a->targets.p[i];
+        if (t->failures && !t->is_sent && (!next || t->retry_us < next))
+            next = t->retry_us;
+        for (uint32_t k = 0; k < t->n; k++)
+            if (!next || t->claims[k].until_us < next)
+                next = t->claims[k].until_us;
+    }
     return next;
 }
 

@@ -59,9 +59,10 @@ struct command { /* what must be sent to a device now */
 /* Expire leases, decide winners, fill `out` with changed set points (at most max); returns how many.
  * Deterministic order: by object id, then property. Conditions on losers are set in `s`. */
 size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struct command *out, size_t max);
-/* The command was refused or failed: forget it was sent so that it is tried again at the next settle. */
+/* The command was refused or failed: it is tried again, the safe value too, 5 s after it was sent, then twice as long
+ * each time, up to a minute. */
 void arbiter_failed(struct arbiter *a, oid object, const char *field);
-/* When the next lease ends; 0 = none. */
+/* When the next lease ends or the next try is due; 0 = never. */
 int64_t arbiter_next_us(const struct arbiter *a);
 /* Seq of {object, field, value, class, by, until, why, wins}. */
 struct doc *arbiter_doc(const struct arbiter *a, const struct estate *s, oid object, struct arena *ar);

@@ -162,6 +162,38 @@ static int decisions(struct room *m) {
     return n;
 }
 
+/* A controller that refuses everything for a while: it is asked now and then, not all the time; what was to be sent
+ * arrives when it can, a release too. */
+static void test_refused(const char *source) {
+    struct room m;
+    struct world_node w;
+    struct err e = {0};
+    if (!room_open(&m, 1, source))
+        return;
+    struct host *h = &m.house.host;
+    oid node = estate_next(h->estate, "node", 0);
+    struct claim c = {.object = node, .field = "cap_w", .value = 250, .cls = CLAIM_MANUAL, .by = "test",
+                      .until_us = T0 + 900 * SECOND};
+    is_int(device_filter(h->devices, node, "fault:rate_ratio=1", &e), 0, "a controller that refuses");
+    arbiter_claim(h->arbiter, &c, NULL);
+    host_kick(h);
+    loop_run_until(m.loop, T0 + 600 * SECOND);
+    int64_t rows = journal_last(h->store);
+    ok(rows >= 10 && rows < 60, "ten minutes of refusals are a few tries, not thousands");
+    printf("# %lld rows\n", (long long)rows);
+    device_unfilter(h->devices, node, "fault", &e);
+    loop_run_until(m.loop, T0 + 700 * SECOND);
+    world_node(twin_look(m.house.twin), node, &w, NULL);
+    is_near(w.cap_w, 250, 0.5, "within a minute of its recovery the cap is there");
+    device_filter(h->devices, node, "fault:rate_ratio=1", &e);
+    loop_run_until(m.loop, T0 + 1000 * SECOND); /* the lease ends meanwhile */
+    device_unfilter(h->devices, node, "fault", &e);
+    loop_run_until(m.loop, T0 + 1100 * SECOND);
+    world_node(twin_look(m.house.twin), node, &w, NULL);
+    is_near(w.cap_w, 0, 0.5, "a release that failed is tried again as well");
+    room_close(&m);
+}
+
 static void test_calm(const char *source, uint64_t seed) {
     struct room m;
     char name[160], command[160], path[ESTATE_PATH];
@@ -193,6 +225,7 @@ int main(int argc, char **argv) {
     }
     test_decide(source);
     test_interlock(source);
+    test_refused(source);
     for (uint64_t seed = 1; seed <= 12; seed++)
         test_calm(source, seed);
     return tap_done();
