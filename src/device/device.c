@@ -20,6 +20,7 @@ struct device {
     const struct device_class *cls;
     struct backend *stack[STACK_MAX]; /* [0] is the transport, the last one is asked */
     size_t n;
+    char spec[BACKEND_TEXT]; /* what the stack was opened from */
     struct timer poll_timer;
     struct device_request poll;
     void *poll_out;
@@ -45,6 +46,7 @@ struct devices {
     struct act *acts;
     size_t n_acts;
     VEC(struct verb) verbs;
+    struct backend nowhere; /* of requests that reach no device */
 };
 
 /* -- specs -- */
@@ -133,6 +135,7 @@ static int spec_of(struct devices *d, struct device *v, char spec[BACKEND_TEXT],
 static int stack_open(struct devices *d, struct device *v, struct err *e) {
     char spec[BACKEND_TEXT];
     int rc = spec_of(d, v, spec, e);
+    str_copy(v->spec, sizeof v->spec, spec);
     for (bool filter = false; !rc; filter = true) {
         char *bar = strrchr(spec, '|');
         rc = layer_open(d, v, bar ? bar + 1 : spec, filter, e);
@@ -142,7 +145,23 @@ static int stack_open(struct devices *d, struct device *v, struct err *e) {
     }
     if (rc)
         stack_close(v);
+    if (rc && e && !e->place[0]) {
+        char path[ESTATE_PATH];
+        estate_path(d->host->estate, v->id, path);
+        err_place(e, "%s", path);
+    }
     return rc;
+}
+
+/* The operator may have given the object another backend since. What was on its way through the old one ends as
+ * cancelled; filters that were stacked at run time go with it. */
+static int stack_renew(struct devices *d, struct device *v, struct err *e) {
+    char spec[BACKEND_TEXT];
+    int rc = spec_of(d, v, spec, e);
+    if (!rc && v->n && !strcmp(spec, v->spec))
+        return 0;
+    stack_close(v);
+    return rc ? rc : stack_open(d, v, e);
 }
 
 static const struct device_class *class_of(const struct devices *d, const char *kind) {
@@ -154,12 +173,12 @@ static const struct device_class *class_of(const struct devices *d, const char *
 
 static int device_find(struct devices *d, oid id, struct device **out, struct err *e) {
     struct map_entry *x = map_get_n(&d->by_id, (const char *)&id, sizeof id);
-    if (x) {
-        *out = x->value.ptr;
-        return 0;
-    }
     if (!estate_alive(d->host->estate, id))
         return err_set(e, E_NOTFOUND, "no such object");
+    if (x) {
+        *out = x->value.ptr;
+        return stack_renew(d, *out, e);
+    }
     char path[ESTATE_PATH];
     estate_path(d->host->estate, id, path);
     const struct device_class *cls = class_of(d, estate_kind_of(d->host->estate, id)->name);
@@ -172,8 +191,6 @@ static int device_find(struct devices *d, oid id, struct device **out, struct er
     v->cls = cls;
     int rc = stack_open(d, v, e);
     if (rc) {
-        if (e && !e->place[0])
-            err_place(e, "%s", path);
         free(v);
         return rc;
     }
@@ -186,6 +203,12 @@ static int device_find(struct devices *d, oid id, struct device **out, struct er
     return 0;
 }
 
+/* What could not even be submitted is answered like everything else: by done(), from the loop. */
+static void nowhere_submit(struct backend *b, struct device_request *r) {
+    (void)b, (void)r;
+}
+static const struct backend_ops nowhere_ops = {.name = "nowhere", .cls = "*", .submit = nowhere_submit};
+
 int devices_open(struct host *h, const struct device_class *const *classes, const struct backend_ops *const *backends,
                  struct devices **out, struct err *e) {
     struct devices *d = calloc(1, sizeof *d);
@@ -194,6 +217,7 @@ int devices_open(struct host *h, const struct device_class *const *classes, cons
     d->host = h;
     d->classes = classes;
     d->backends = backends;
+    d->nowhere = (struct backend){.ops = &nowhere_ops, .host = h};
     *out = d;
     return 0;
 }
@@ -233,6 +257,10 @@ void devices_close(struct devices *d) {
             break;
         loop_run_deferred(l);
     }
+    /* Closing a backend ends what others still ask of it; they hear of it before the table goes. */
+    for (size_t i = 0; i < d->list.n; i++)
+        stack_close(d->list.p[i]);
+    loop_run_deferred(l);
     for (size_t i = 0; i < d->list.n; i++)
         device_close(d->list.p[i]);
     vec_free(&d->list);
@@ -243,20 +271,11 @@ void devices_close(struct devices *d) {
 
 /* -- requests -- */
 
-/* What could not even be submitted is answered like everything else: by done(), from the loop. */
-static void nowhere_submit(struct backend *b, struct device_request *r) {
-    (void)b, (void)r;
-}
-static const struct backend_ops nowhere_ops = {.name = "nowhere", .cls = "*", .submit = nowhere_submit};
-
-static void refuse(struct devices *d, struct device_request *r, const char *verb) {
+static void refuse(struct devices *d, struct device_request *r) {
     static const struct verb none = {.name = "?", .on = "?"};
-    static struct backend nowhere;
-    (void)verb;
-    nowhere = (struct backend){.ops = &nowhere_ops, .host = d->host};
     if (!r->verb)
         r->verb = &none;
-    r->backend = &nowhere;
+    r->backend = &d->nowhere;
     r->is_done = false;
     device_finish(r, r->err.code);
 }
@@ -267,18 +286,18 @@ void device_submit(struct devices *d, oid id, const char *verb, struct device_re
     r->verb = NULL;
     err_clear(&r->err);
     if (device_find(d, id, &v, &r->err)) {
-        refuse(d, r, verb);
+        refuse(d, r);
         return;
     }
     r->cls = v->cls;
     r->verb = device_verb(v->cls, verb);
     if (!r->verb) {
         err_set(&r->err, E_UNSUPPORTED, "class %s has no verb '%.40s'", v->cls->name, verb);
-        refuse(d, r, verb);
+        refuse(d, r);
         return;
     }
     if (r->verb->in && r->in && table_check(r->verb->in, r->in, &r->err)) {
-        refuse(d, r, verb);
+        refuse(d, r);
         return;
     }
     backend_submit(v->stack[v->n - 1], r);
@@ -417,6 +436,10 @@ void devices_act(struct host *h, const struct command *c) {
 
 static void call_finished(struct device_request *r, int rc) {
     struct call *c = r->ctx;
+    if (!c) { /* ended without us, and gone */
+        free(r);
+        return;
+    }
     if (rc)
         c->err = r->err;
     /* Documents of the answer must outlive the request. */
@@ -432,9 +455,14 @@ static void call_finished(struct device_request *r, int rc) {
     call_done(c, rc);
 }
 
+/* The dispatcher ends the call itself now and it goes; the request comes back later, to nobody. */
 static void call_cancel(struct call *c) {
-    if (c->verb_ctx)
-        device_cancel(c->verb_ctx);
+    struct device_request *r = c->verb_ctx;
+    c->verb_ctx = NULL;
+    if (r) {
+        r->ctx = NULL;
+        device_cancel(r);
+    }
 }
 
 static int call_device(struct call *c) {

@@ -237,6 +237,9 @@ static void recording(void) {
     is_int(ask_now(&m, p, "read", NULL, &a), 0, "record: a full file does not stop the device");
     fseek(f, 0, SEEK_END);
     is_int(ftell(f), before, "record: nothing is written beyond size_max_bytes");
+    const struct condition *full;
+    ok(estate_conditions(m.host.estate, p, &full) == 1 && !strcmp(full->name, "recording-full"),
+       "record: and it is told");
     fclose(f);
     end();
     f = fopen(file, "a");

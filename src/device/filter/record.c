@@ -38,10 +38,13 @@ static void write_line(struct record *x, struct call_through *c, int rc) {
     struct field_env env = estate_env(h->estate);
     struct arena a = ARENA_INIT;
     struct text t = TEXT_INIT;
-    struct doc *line = doc_map(&a);
     char path[ESTATE_PATH];
-    if (ftell(x->out) >= x->o.size_max_bytes)
+    if (ftell(x->out) >= x->o.size_max_bytes) {
+        estate_condition(h->estate, x->f.b.id, "recording-full", SEV_WARNING, "record", loop_now_us(h->loop),
+                         "the recording has reached its largest size; nothing more is written");
         return;
+    }
+    struct doc *line = doc_map(&a);
     estate_path(h->estate, x->f.b.id, path);
     doc_put_int(&a, line, "us", c->begun_us);
     doc_put_str(&a, line, "object", path);
