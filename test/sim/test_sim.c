@@ -169,6 +169,19 @@ static void fault_next(void *ctx) {
         timer_in(s->loop, &s->fault, (int64_t)pick(s, 5, 120) * SECOND, fault_next, s);
 }
 
+/* A part of the agents and PDUs answer unreliably all the time: what was asked may or may not have been done. */
+static void faults_open(struct sim *s) {
+    static const char *const specs[] = {NULL, NULL, "fault:rate_ratio=0.1,when=after,what=silent",
+                                        "fault:rate_ratio=0.2,when=before,what=unavail"};
+    struct host *h = &s->house.host;
+    for (int k = 0; k < 2; k++)
+        for (oid i = 0; (i = estate_next(h->estate, k ? "pdu" : "agent", i));) {
+            const char *spec = specs[pick(s, 0, 3)];
+            if (spec && device_filter(h->devices, i, spec, NULL))
+                broke(s, "no such filter for", i);
+        }
+}
+
 /* Everything is repaired; what powercap switched is its own business. */
 static void heal(struct sim *s) {
     struct host *h = &s->house.host;
@@ -271,6 +284,7 @@ static uint64_t run(uint64_t seed, struct sim *out) {
     s->seed = seed;
     build(s);
     ask(s, "cap", "mode", "cap", "powercap", "mode", "act");
+    faults_open(s);
     timer_in(s->loop, &s->look, LOOK_S * SECOND, look, s);
     timer_in(s->loop, &s->fault, 30 * SECOND, fault_next, s);
     for (int more = (int)pick(s, 3, 8); s->jobs < more; s->jobs++) {
