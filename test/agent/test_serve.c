@@ -1,5 +1,7 @@
 /* Both ends of the agent's link at once: the gate of a real host and the agent's serve.c, over real mutual TLS, on one
  * loop. What the agent runs is invented here (an attempt runs until told to end), so that only the link is tested. */
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../device/room.h"
@@ -86,6 +88,17 @@ void function_invoke(struct agent_state *a, const struct exec_invoke *in, invoke
     (void)a;
     fn(ctx, 0, &out, NULL);
 }
+
+/* For agent_run: its parts, as far as they are invented. */
+int tasks_open(struct agent_state *a, struct err *e) {
+    static struct tasks t;
+    (void)e;
+    a->tasks = &t;
+    return 0;
+}
+void tasks_close(struct agent_state *a) { (void)a; }
+int functions_open(struct agent_state *a, struct err *e) { return (void)a, (void)e, 0; }
+void functions_close(struct agent_state *a) { (void)a; }
 
 /* -- the two sides -- */
 
@@ -480,6 +493,41 @@ static void test_hostile(void) {
     link_identity_free(id);
 }
 
+static bool has_lock(void) {
+    char text[24] = {0};
+    FILE *f = fopen(in_root("life/lock"), "r");
+    bool good = f && fgets(text, sizeof text, f) && atoi(text) > 0;
+    if (f)
+        fclose(f);
+    return good;
+}
+
+/* The life of an agent's process: one a folder, gone at a word, no trace of a dead one in the way of the next. */
+static void test_life(void) {
+    char folder[300];
+    str_copy(folder, sizeof folder, in_root("life"));
+    struct agent_config c = {.name = "life", .folder = folder, .controller_file = "/nowhere", .cert = "/nowhere",
+                             .key = "/nowhere", .ca = "/nowhere", .address = "127.0.0.1"};
+    for (int round = 0; round < 2; round++) {
+        struct err e = {0};
+        char pid_text[32];
+        int status = -1;
+        if (round && truncate(in_root("life/lock"), 0)) /* so that has_lock waits for the new one */
+            printf("# no lock left\n");
+        pid_t pid = fork();
+        if (!pid) /* the loop's descriptors of the parent are of no use here, and do no harm */
+            _exit(agent_run(&c, NULL) ? 1 : 0);
+        until(has_lock, 3000000);
+        snprintf(pid_text, sizeof pid_text, "process %d", (int)pid);
+        ok(agent_run(&c, &e) == E_CONFLICT && strstr(e.message, pid_text) && strstr(e.message, "life"),
+           round ? "an agent takes the folder of a dead one" : "a second agent in one folder is refused; the first is named");
+        kill(pid, round ? SIGTERM : SIGKILL);
+        waitpid(pid, &status, 0);
+        if (round)
+            is_int(status, 0, "an agent ends well when told to");
+    }
+}
+
 int main(void) {
     static const struct device_class *const classes[] = {&class_executor, NULL};
     static const struct backend_ops *const backends[] = {&backend_agent, NULL};
@@ -525,6 +573,7 @@ int main(void) {
     test_rivals();
     test_reissue();
     test_hostile();
+    test_life();
     agent_gate_close(gate);
     devices_close(room.devices);
     executor_on_report(&room.host, NULL, NULL);
