@@ -118,6 +118,17 @@ static inline bool rig_content(struct rig *r, const char *name, const char *text
     return good;
 }
 
+/* This program, where a task may execute it. */
+static inline bool rig_program(const char *path) {
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    ssize_t n;
+    while ((n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) > 0)
+        ;
+    close(from);
+    close(to);
+    return !n;
+}
+
 /* folder NULL: a fresh one, removed by rig_close. Otherwise an agent comes back to it. */
 static inline int rig_open(struct rig *r, const char *folder, struct err *e) {
     char path[300], own[4096] = "";
