@@ -1,9 +1,11 @@
-/* `suan agent`: where an agent finds its identity, its folder and its controller. */
+/* `suan agentd`: where an agent finds its identity, its folder and its controller. */
 #include "plane/agent/agent.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "app/app.h"
 
@@ -13,7 +15,7 @@ int command_agent(const struct options *o, struct err *e) {
     const char *name = o->name ? o->name : o->n_words > 1 ? o->words[1] : NULL;
     if (!name || !str_is_name(name)) {
         err_set(e, E_INVAL, "which agent? its name in the estate is wanted");
-        err_hint(e, "suan agent --name zhangjiakou --state DIR");
+        err_hint(e, "suan agentd --name zhangjiakou --state DIR");
         return E_INVAL;
     }
     int rc = place_state(o, state, e);
@@ -22,6 +24,9 @@ int command_agent(const struct options *o, struct err *e) {
     snprintf(path[0], sizeof path[0], "%s/pki/agent-%s.crt", state, name);
     snprintf(path[1], sizeof path[1], "%s/pki/agent-%s.key", state, name);
     snprintf(path[2], sizeof path[2], "%s/pki/ca.crt", state);
+    snprintf(folder, sizeof folder, "%s/agents", state);
+    if (mkdir(folder, 0711) && errno != EEXIST)
+        return err_errno(e, errno, "cannot make the folder %s", folder);
     snprintf(folder, sizeof folder, "%s/agents/%s", state, name);
     snprintf(controller, sizeof controller, "%s/controller.json", state);
     if (!o->share && !place_shipped("share/data", share, NULL))

@@ -1,7 +1,7 @@
 /* The application: the only layer that knows every other one.
  *
  *   suan up ESTATE        supervisor: one controller and one agent a centre, restarted when they die
- *   suan daemon ESTATE    the controller alone          suan agent NAME    one agent alone
+ *   suan daemon ESTATE    the controller alone          suan agentd NAME   one agent alone
  *   suan ON VERB …        the command line: a client of the HTTP API, built from the same tables
  *
  * State folder (default /var/lib/suan as root, else ~/.local/state/suan; --state or $SUAN_STATE):

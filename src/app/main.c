@@ -8,6 +8,12 @@
 
 #include "app/estate_generate.h"
 #include "core/log.h"
+#include "plane/agent/agent.h"
+
+static int command_runner(const struct options *o, struct err *e) {
+    (void)o, (void)e;
+    return runner_main();
+}
 
 static int command_generate(const struct options *o, struct err *e) {
     struct text out = TEXT_INIT;
@@ -28,6 +34,8 @@ static int command_generate(const struct options *o, struct err *e) {
 const struct command_row commands[] = {
     {"up", command_up, "ESTATE", "Start the controller and one agent a centre; Ctrl-C stops all."},
     {"daemon", command_daemon, "[ESTATE]", "The controller alone."},
+    {"agentd", command_agent, "--name NAME", "One agent alone."},
+    {"runner", command_runner, "", "Inside an agent's slot; not for people."},
     {"once", command_once, "", "Run the three sample jobs on the region that is up, and check their results."},
     {"scenario", command_scenario, "FILE…", "Run a scenario in virtual time and check what it expects."},
     {"generate", command_generate, "NODES", "Print an estate of so many nodes, for measuring."},

@@ -187,7 +187,7 @@ static void agent_start(struct up *u, const char *name) {
     struct service *s = service_add(u, title);
     str_copy(s->own, sizeof s->own, name);
     arg(s, "suan");
-    arg(s, "agent");
+    arg(s, "agentd");
     option(s, "--name", s->own);
     option(s, "--state", u->state);
     option(s, "--address", u->o->address);

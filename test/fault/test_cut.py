@@ -29,7 +29,7 @@ def agent_pid(region, name):
         for pid in f.read().split():
             with open(f"/proc/{pid}/cmdline") as c:
                 words = c.read().split("\0")
-            if "agent" in words and name in words:
+            if "agentd" in words and name in words:
                 return int(pid)
     return 0
 

@@ -47,8 +47,8 @@ def children(region):
             try:
                 with open(f"/proc/{pid}/cmdline") as c:
                     words = c.read().split("\0")
-                if len(words) > 1 and words[1] in ("daemon", "agent"):
-                    found[int(pid)] = words[1]
+                if len(words) > 1 and words[1] in ("daemon", "agentd"):
+                    found[int(pid)] = words[1].rstrip("d") if words[1] == "agentd" else words[1]
             except OSError:
                 pass
     return found
