@@ -34,13 +34,17 @@ def agent_pid(region, name):
     return 0
 
 
-def task_processes(region, agent):
-    """Processes of tasks in this agent's folder: their working folder tells."""
+def task_processes(agent):
+    """Processes in this agent's cgroups that are not its runners: those wait in their slot and start the tasks."""
     found = []
-    folder = os.path.join(region.state, "agents", agent, "tasks")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if os.readlink(f"/proc/{pid}/cwd").startswith(folder):
+            with open(f"/proc/{pid}/cgroup") as f:
+                if f"/suan-{agent}/" not in f.read():
+                    continue
+            with open(f"/proc/{pid}/cmdline") as f:
+                words = f.read().split("\0")
+            if "runner" not in words and words != [""]:
                 found.append(int(pid))
         except OSError:
             pass
@@ -48,19 +52,19 @@ def task_processes(region, agent):
 
 
 def cut(region):
-    region.post("cap/config", {"cap": "placement", "lease_us": f"{LEASE_S}s", "lease_margin_us": "1s"})
+    region.post("cap/config", {"cap": "placement", "lease_us": f"{LEASE_S}s", "lease_margin_us": "3s"})
     time.sleep(LEASE_S)  # the next renewal carries the new length
     region.post("job/submit", {"job": JOB})
     region.wait(lambda: region.get("task/long-beat")["state"] == "running", 20, "the task runs")
     task = region.get("task/long-beat")
     agent, first = task["agent"], task["attempt"]
-    ok(task_processes(region, agent), f"its processes are those of {agent}")
+    ok(task_processes(agent), f"its processes are those of {agent}")
     pid = agent_pid(region, agent)
     os.kill(pid, signal.SIGSTOP)
     try:
         region.wait(lambda: region.get("agent/" + agent)["state"] == "lapsed", 30, "the agent's lease lapses")
-        ok(not task_processes(region, agent), "when the controller lets go, the silent agent's task has stopped by itself",
-           task_processes(region, agent))
+        ok(not task_processes(agent), "when the controller lets go, the silent agent's task has stopped by itself",
+           task_processes(agent))
         centre = region.get("centre/" + task["centre"])
         ok(centre["state"] == "cut-off" or centre["state"] == "cut_off", f"the centre is shown as cut off: {centre['state']}")
         ok(any(c["name"] == "cut-off" for c in centre.get("conditions", [])), "with a condition that says why", centre)

@@ -79,8 +79,8 @@ class Submitter(threading.Thread):
 
 def kill_loop(region, rng):
     killed = {"daemon": 0, "agent": 0}
-    for _ in range(POINTS):
-        time.sleep(rng.uniform(0, 1.0))
+    while sum(killed.values()) < POINTS:
+        time.sleep(rng.uniform(0, 1.5))
         alive = children(region)
         daemons = [p for p, r in alive.items() if r == "daemon"]
         agents = [p for p, r in alive.items() if r == "agent"]
@@ -164,7 +164,7 @@ def main():
     print(f"# seed {SEED}; again: test/fault/test_kill.py {sys.argv[1]} {POINTS} {SEED}", flush=True)
     region = Region(SUAN, "test/fault/three.yaml")
     with region:
-        region.post("cap/config", {"cap": "placement", "lease_us": "5s", "lease_margin_us": "1s"})
+        region.post("cap/config", {"cap": "placement", "lease_us": "5s", "lease_margin_us": "3s"})
         s = Submitter(region, random.Random(SEED + 1))
         s.start()
         killed = kill_loop(region, rng)

@@ -189,6 +189,10 @@ void placement_resume(struct placement *p) {
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         struct agent *a = estate_observe(s, i, agent);
         a->lease_until_us = until;
+        *agent_known(p, i) = (struct known_agent){
+            .agent = i, .epoch = -1, .granted_us = p->config->lease_us, .is_away = true,
+            .lease_until_mono_us = loop_mono_us(p->host->loop) + p->config->lease_us,
+        };
         if (a->state == AGENT_CONNECTED)
             estate_move(s, i, AGENT_AWAY, NULL);
     }

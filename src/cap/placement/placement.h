@@ -25,7 +25,10 @@ extern const struct table placement_config_table;
 
 struct known_agent {
     oid agent;
-    int64_t epoch; /* of its connection that was reconciled */
+    int64_t epoch;               /* of its connection that was reconciled */
+    int64_t lease_until_mono_us; /* leases are measured by the clock that no clock step moves, as the agent does */
+    int64_t granted_us;          /* the longest lease it may be counting on */
+    bool is_away;
 };
 
 struct placement {
@@ -81,6 +84,7 @@ void reconcile_start(struct placement *p, oid task); /* send start to the task's
 void reconcile_stop(struct placement *p, oid task, oid agent, int64_t attempt);
 void reconcile_agents(struct placement *p, const struct plan *plan);
 void reconcile_tick(void *ctx); /* leases: renew, lapse */
+struct known_agent *agent_known(struct placement *p, oid agent);
 
 /* account.c */
 void account_task(const struct estate *s, const struct task *t, oid node, double wall_s, double cpu_s, bool cpu_measured,

@@ -292,24 +292,7 @@ static void list_done(struct device_request *r, int rc) {
     free(x);
 }
 
-static void lease_done(struct device_request *r, int rc) {
-    struct errand *x = r->ctx;
-    struct estate *s = x->p->host->estate;
-    /* The agent began to count when it got the message, which was before this answer came. */
-    if (!rc && estate_alive(s, x->agent))
-        estate_observe(s, x->agent, agent)->lease_until_us =
-            loop_now_us(x->p->host->loop) + x->p->config->lease_us;
-    free(x);
-}
-
-static void lease_send(struct placement *p, oid agent) {
-    struct errand *x = errand_new(p, agent, lease_done);
-    x->in.lease.epoch = estate_get(p->host->estate, agent, agent)->epoch;
-    x->in.lease.lease_us = p->config->lease_us;
-    send(x, "lease");
-}
-
-static struct known_agent *known(struct placement *p, oid agent) {
+struct known_agent *agent_known(struct placement *p, oid agent) {
     for (size_t i = 0; i < p->agents.n; i++)
         if (p->agents.p[i].agent == agent)
             return &p->agents.p[i];
@@ -317,12 +300,44 @@ static struct known_agent *known(struct placement *p, oid agent) {
     return &p->agents.p[p->agents.n - 1];
 }
 
+static void lease_done(struct device_request *r, int rc) {
+    struct errand *x = r->ctx;
+    struct estate *s = x->p->host->estate;
+    /* The agent began to count when it got the message, which was before this answer came. */
+    if (!rc && estate_alive(s, x->agent)) {
+        struct loop *l = x->p->host->loop;
+        struct known_agent *k = agent_known(x->p, x->agent);
+        k->lease_until_mono_us = loop_mono_us(l) + x->in.lease.lease_us;
+        k->granted_us = x->in.lease.lease_us;
+        estate_observe(s, x->agent, agent)->lease_until_us = loop_now_us(l) + x->in.lease.lease_us;
+    }
+    free(x);
+}
+
+static void lease_send(struct placement *p, oid agent) {
+    struct errand *x = errand_new(p, agent, lease_done);
+    x->in.lease.epoch = estate_get(p->host->estate, agent, agent)->epoch;
+    x->in.lease.lease_us = p->config->lease_us;
+    struct known_agent *k = agent_known(p, agent);
+    k->granted_us = k->granted_us > x->in.lease.lease_us ? k->granted_us : x->in.lease.lease_us;
+    send(x, "lease");
+}
+
+/* A renewal whose answer was lost counts too: the lease counts from the end of the link at the latest. */
+static void away_seen(struct placement *p, struct known_agent *k, bool is_away) {
+    int64_t until = loop_mono_us(p->host->loop) + k->granted_us;
+    if (is_away && !k->is_away && until > k->lease_until_mono_us)
+        k->lease_until_mono_us = until;
+    k->is_away = is_away;
+}
+
 void reconcile_agents(struct placement *p, const struct plan *plan) {
     struct estate *s = p->host->estate;
     (void)plan;
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         const struct agent *a = estate_get(s, i, agent);
-        struct known_agent *k = known(p, i);
+        struct known_agent *k = agent_known(p, i);
+        away_seen(p, k, a->state == AGENT_AWAY);
         if (a->state != AGENT_CONNECTED || k->epoch == a->epoch)
             continue;
         k->epoch = a->epoch;
@@ -363,12 +378,10 @@ void reconcile_tick(void *ctx) {
     int64_t now = loop_now_us(p->host->loop);
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         const struct agent *a = estate_get(s, i, agent);
-        /* A renewal whose answer was lost counts too: it counts from the end of the link at the latest. */
-        int64_t until = a->seen_us + p->config->lease_us;
-        until = a->lease_until_us > until ? a->lease_until_us : until;
         if (a->state == AGENT_CONNECTED)
             lease_send(p, i);
-        else if (a->state == AGENT_AWAY && now > until + p->config->lease_margin_us)
+        else if (a->state == AGENT_AWAY &&
+                 loop_mono_us(p->host->loop) > agent_known(p, i)->lease_until_mono_us + p->config->lease_margin_us)
             lapse(p, i);
     }
     /* A start whose answer was lost is sent again: same attempt, so it cannot run twice. */

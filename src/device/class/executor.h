@@ -8,8 +8,8 @@
  *  - start answers when the work was durably accepted. Progress comes as reports.
  *  - what ended is kept and reported again (list) until forget acknowledges it: no result is lost in a cut.
  *  - the executor holds a lease, renewed by `lease` and by no word older than the end of its link. When it lapses, the
- *    executor stops its tasks by itself; the controller re-places only a lease and a margin after the last moment at
- *    which the executor can have had a word of it. So no task runs twice. */
+ *    executor stops its tasks by itself, with 2 s of grace; the controller re-places only a lease and a margin (at least
+ *    3 s) after the last moment at which the executor can have had a word of it, both by monotonic clocks. So no task runs twice. */
 #ifndef SUAN_DEVICE_CLASS_EXECUTOR_H
 #define SUAN_DEVICE_CLASS_EXECUTOR_H
 
