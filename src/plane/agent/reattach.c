@@ -235,7 +235,7 @@ void tasks_reattach(struct agent_state *a) {
             continue;
         if (!spool_same_boot(a->spool) || t->was_launched) {
             n_lost++;
-            task_finish(t, EXEC_LOST, spool_same_boot(a->spool) ? "it died with its agent" : "the machine was restarted");
+            task_over(t, EXEC_LOST, spool_same_boot(a->spool) ? "it died with its agent" : "the machine was restarted");
         } else {
             n_begun++;
             task_begin(t);

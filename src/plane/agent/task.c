@@ -305,7 +305,7 @@ static void end_put(void *ctx) {
     over(t);
 }
 
-void task_finish(struct attempt *t, int state, const char *reason) {
+void task_over(struct attempt *t, int state, const char *reason) {
     if (t->n_fetching)
         blob_fetch_cancel(t->a, t);
     t->n_fetching = 0;
@@ -417,7 +417,7 @@ static void on_died(void *ctx) {
     struct attempt *t = ctx;
     t->slot = NULL;
     if (t->phase == TASK_RUN)
-        task_finish(t, EXEC_LOST, "its runner died");
+        task_over(t, EXEC_LOST, "its runner died");
 }
 
 const struct slot_owner task_owner = {.started = on_started, .ended = on_ended, .died = on_died};
@@ -464,7 +464,7 @@ static void on_slot(void *ctx, struct slot *s) {
         slot_kill(s);
         t->slot = NULL;
     }
-    task_finish(t, EXEC_FAILED, why);
+    task_over(t, EXEC_FAILED, why);
 }
 
 static void wait_for_slot(struct attempt *t) {
@@ -480,7 +480,7 @@ static void on_fetched(void *ctx, int rc, double moved_bytes, const struct err *
     t->n_fetching--;
     if (rc) {
         snprintf(why, sizeof why, "an input could not be fetched: %.200s", e->message);
-        task_finish(t, EXEC_FAILED, why);
+        task_over(t, EXEC_FAILED, why);
     } else if (!t->n_fetching && t->phase == TASK_FETCH)
         wait_for_slot(t);
 }
@@ -509,7 +509,7 @@ static void stop(struct attempt *t, enum runner_end end, int64_t grace_us, const
         str_copy(t->stop_reason, sizeof t->stop_reason, reason);
         slot_stop(t->slot, t->attempt, end, grace_us);
     } else if (t->phase < TASK_RUN && t->phase != TASK_ACCEPT)
-        task_finish(t, EXEC_STOPPED, reason);
+        task_over(t, EXEC_STOPPED, reason);
     else if (t->phase == TASK_ACCEPT) { /* its start is not answered yet */
         t->stop_asked = true;
         str_copy(t->stop_reason, sizeof t->stop_reason, reason);
@@ -609,7 +609,7 @@ static void on_accepted(void *ctx, int rc, const struct err *e) {
         return;
     }
     if (t->stop_asked)
-        task_finish(t, EXEC_STOPPED, t->stop_reason);
+        task_over(t, EXEC_STOPPED, t->stop_reason);
     else
         task_begin(t);
 }
@@ -797,7 +797,7 @@ void tasks_close(struct agent_state *a) {
             slot_kill(t->slot);
             t->slot = NULL;
         }
-        task_finish(t, EXEC_STOPPED, "the agent was stopped");
+        task_over(t, EXEC_STOPPED, "the agent was stopped");
     }
     slots_close(a);
     timer_cancel(a->loop, &ts->lease);

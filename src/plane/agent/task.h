@@ -68,7 +68,7 @@ void task_free(struct attempt *t); /* out of the table too */
 void task_begin(struct attempt *t); /* fetch, wait, run: once it is accepted and the older attempt is dead */
 void task_fenced(struct tasks *ts, const char *name, int64_t attempt);
 /* Ends it without a process: sets state and reason, writes END. */
-void task_finish(struct attempt *t, int state, const char *reason);
+void task_over(struct attempt *t, int state, const char *reason);
 /* The runner's word about its end; the slot may be gone already (NULL). */
 void task_ended(struct attempt *t, const struct runner_ended *m, const struct cgroup_usage *usage);
 void task_folder(const struct agent_state *a, const char *name, char *out, size_t size);
