@@ -43,6 +43,11 @@ char *word_next(char **rest) {
     return word;
 }
 
+int words_end(char *rest, struct err *e) {
+    char *word = word_next(&rest);
+    return word && *word != '#' ? err_set(e, E_INVAL, "'%.60s' is one word too many", word) : 0;
+}
+
 /* "share/estates/rack.yaml" lies in share/ of the sources, and beside scenarios/ where it is installed. */
 int scenario_find(const struct scenario *s, const char *what, char out[512], struct err *e) {
     const char *names[] = {what, str_starts(what, "share/") ? what + 6 : what};
@@ -158,11 +163,12 @@ int scenario_line(struct scenario *s, char *text, int line, struct err *e) {
         bool is_head = !strcmp(word, "title") || !strcmp(word, "estate") || !strcmp(word, "seed") || !strcmp(word, "start");
         int rc = is_head ? 0 : statements[i].is_live ? scenario_live(s, e) : house_build(s, e);
         s->line = line;
-        if (!rc)
-            rc = statements[i].fn(s, word, rest, e);
+        if (rc) /* the house: its place may be in the estate's file */
+            return *e->place ? rc : (err_place(e, "%s:%d", s->path, line), rc);
+        rc = statements[i].fn(s, word, rest, e);
         if (rc == E_INVAL && !*e->hint)
             err_hint(e, "the form is: %s", statements[i].form);
-        if (rc && !*e->place)
+        if (rc && !s->later_rc) /* else it was an `at` while time passed, which has said its own line */
             err_place(e, "%s:%d", s->path, line);
         return rc;
     }

@@ -98,6 +98,8 @@ static int expect_condition(struct scenario *s, bool is_no, char *rest, struct e
     if (!path || !name)
         return err_set(e, E_INVAL, "expect condition wants an object and a name");
     int rc = estate_lookup_path(es, path, &id, e), least = SEV_INFO;
+    if (!rc)
+        rc = words_end(rest, e);
     if (rc)
         return rc;
     for (int i = 0; severity; i++) {

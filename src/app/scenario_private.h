@@ -59,6 +59,7 @@ int scenario_refuse(const struct scenario *s, struct err *e, const char *format,
 int scenario_find(const struct scenario *s, const char *what, char out[512], struct err *e); /* a file */
 void scenario_check(struct scenario *s, bool good, int line, const char *what, const char *why);
 char *word_next(char **rest); /* NULL = none is left */
+int words_end(char *rest, struct err *e); /* E_INVAL when something is left */
 
 /* scenario_statement.c */
 int scenario_set(struct scenario *s, oid id, const char *name, const char *value, struct err *e);

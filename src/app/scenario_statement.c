@@ -121,6 +121,8 @@ static int statement_backend(struct scenario *s, const char *word, char *rest, s
     (void)word;
     if (!what || !spec)
         return err_set(e, E_INVAL, "backend wants a class and a backend");
+    if (words_end(rest, e))
+        return E_INVAL;
     if (s->is_live)
         return scenario_refuse(s, e, "backends are chosen before time passes");
     if (!strcmp(spec, "modbus") && strcmp(what, "pdu"))
@@ -145,6 +147,8 @@ static int statement_filter(struct scenario *s, const char *word, char *rest, st
     char *what = word_next(&rest), *spec = word_next(&rest);
     if (!what || !spec)
         return err_set(e, E_INVAL, "%s wants a device and a filter", word);
+    if (words_end(rest, e))
+        return E_INVAL;
     return each_object(s, what, spec, strcmp(word, "filter") ? one_unfilter : one_filter, e);
 }
 
@@ -271,7 +275,9 @@ static int statement_poke(struct scenario *s, const char *word, char *rest, stru
 static int statement_cut(struct scenario *s, const char *word, char *rest, struct err *e) {
     char *path = word_next(&rest);
     oid id;
-    int rc = estate_lookup_path(s->house.host.estate, path ? path : "", &id, e);
+    int rc = words_end(rest, e);
+    if (!rc)
+        rc = estate_lookup_path(s->house.host.estate, path ? path : "", &id, e);
     return rc ? rc : twin_executor_cut(&s->house.host, id, !strcmp(word, "cut"), e);
 }
 
@@ -283,6 +289,8 @@ static int statement_warp(struct scenario *s, const char *word, char *rest, stru
     if (s->is_timed)
         return scenario_refuse(s, e, "time cannot be moved inside an 'at'");
     int rc = span_read(word_next(&rest), &us, e);
+    if (!rc)
+        rc = words_end(rest, e);
     if (!rc)
         loop_run_until(s->loop, loop_now_us(s->loop) + us);
     return rc ? rc : s->later_rc;
