@@ -282,6 +282,29 @@ static void test_cancel(void) {
     text_free(&q.json);
 }
 
+/* What ended while nobody listened is told by list. */
+static void test_cut(void) {
+    struct exec_task it = {.task = "cut", .attempt = 1};
+    struct err e = {0};
+    int64_t epoch = estate_get(now->host.estate, now->agent, agent)->epoch;
+    struct exec_start *in = task("cut", 1, false);
+    n_reports = 0;
+    str_copy(in->argv[0], sizeof in->argv[0], "/bin/sleep");
+    str_copy(in->argv[1], sizeof in->argv[1], "1");
+    holds(ask("start", in) == 0 && await("cut", 1, EXEC_RUNNING, 10 * S_US), "a task runs");
+    holds(now->cut(now, true, &e) == 0, "the way to the executor is cut");
+    pass(100000);
+    holds(estate_get(now->host.estate, now->agent, agent)->state == AGENT_AWAY, "it is away");
+    pass(3 * S_US);
+    holds(!find("cut", 1, -1), "nothing is heard of the end");
+    holds(now->cut(now, false, &e) == 0, "the way is open again");
+    for (int i = 0; i < 1000 && estate_get(now->host.estate, now->agent, agent)->state != AGENT_CONNECTED; i++)
+        pass(10000);
+    holds(estate_get(now->host.estate, now->agent, agent)->epoch > epoch, "it is back, in a new epoch");
+    holds(ask("list", NULL) == 0 && strstr(text_str(&answer.json), "\"cut\",\"attempt\":1,\"state\":\"done\""), "and tells how it ended");
+    ask("forget", &it);
+}
+
 /* Last: it ends everything. */
 static void test_lease(void) {
     int64_t epoch = estate_get(now->host.estate, now->agent, agent)->epoch;
@@ -322,6 +345,7 @@ static void suite(struct subject *s) {
     test_unknown();
     test_function();
     test_cancel();
+    test_cut();
     test_lease();
     executor_on_report(&s->host, NULL, NULL);
     s->close(s);

@@ -10,6 +10,7 @@ struct subject {
     /* Fills host (with its loop and devices) and agent, and waits until the agent is connected. */
     int (*open)(struct subject *s, struct err *e);
     void (*close)(struct subject *s);
+    int (*cut)(struct subject *s, bool is_cut, struct err *e); /* the way to it; back: it connects again by itself, soon */
     struct host host;
     oid agent;
     void *own;

@@ -29,9 +29,13 @@ static void close_twin(struct subject *s) {
     loop_free(l);
 }
 
+static int cut_twin(struct subject *s, bool is_cut, struct err *e) {
+    return twin_executor_cut(&s->host, s->agent, is_cut, e);
+}
+
 bool subject_called(int argc, char **argv, int *rc) {
     (void)argc, (void)argv, (void)rc;
     return false;
 }
 
-struct subject subject = {.name = "twin", .open = open_twin, .close = close_twin};
+struct subject subject = {.name = "twin", .open = open_twin, .close = close_twin, .cut = cut_twin};
