@@ -148,6 +148,11 @@ static void fencing(void) {
     str_copy(f.task, sizeof f.task, "once");
     is_int(task_forget(&r.a, &f, NULL), 0, "it is forgotten");
     is_int(task_forget(&r.a, &f, NULL), 0, "twice is once");
+    ok(!task_logs(&r.a, &q, &c, &ar, NULL), "its log outlives that");
+    is_str(c.text->str.p, "ran\n", "whole");
+    str_copy(q.task, sizeof q.task, "../once");
+    is_int(task_logs(&r.a, &q, &c, &ar, NULL), E_NOTFOUND, "a log is asked for by a name, not a path");
+    arena_free(&ar);
     in.attempt = 2;
     x = rig_start(&r, &in);
     is_int(x.rc, E_CONFLICT, "and its attempt is refused even then");

@@ -682,6 +682,7 @@ int task_forget(struct agent_state *a, const struct exec_task *in, struct err *e
     if (rc)
         return rc;
     renew(a);
+    log_keep(a, t->name);
     task_folder(a, t->name, path, sizeof path);
     folder_remove(path);
     task_fenced(a->tasks, row.task, row.attempt);
@@ -744,10 +745,12 @@ int task_logs(struct agent_state *a, const struct exec_logs *in, struct exec_log
               struct err *e) {
     char path[640];
     struct stat st = {0};
-    if (!find(a->tasks, in->task))
+    if (find(a->tasks, in->task)) {
+        task_folder(a, in->task, path, 600);
+        strcat(path, "/log");
+    } else if (!str_is_name(in->task) || !log_find(a, in->task, path, sizeof path)) {
         return err_set(e, E_NOTFOUND, "no task %s is here", in->task);
-    task_folder(a, in->task, path, 600);
-    strcat(path, "/log");
+    }
     *out = (struct exec_log_chunk){.text = doc_str(ar, ""), .offset_bytes = in->offset_bytes};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {

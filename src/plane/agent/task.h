@@ -59,6 +59,7 @@ struct tasks {
     bool has_lapsed, is_closing;
     struct timer lease, checkpoints;
     int64_t rewrite_bytes; /* the spool is rewritten when it is longer */
+    int64_t kept_tasks, kept_bytes; /* logs of forgotten tasks, in the newer generation */
 };
 
 extern const struct slot_owner task_owner;
@@ -73,6 +74,10 @@ void task_over(struct attempt *t, int state, const char *reason);
 void task_ended(struct attempt *t, const struct runner_ended *m, const struct cgroup_usage *usage);
 void task_folder(const struct agent_state *a, const char *name, char *out, size_t size);
 void folder_remove(const char *path);
+
+/* log_kept.c: a log outlives forget */
+void log_keep(struct agent_state *a, const char *task); /* moved out of the task's folder */
+bool log_find(const struct agent_state *a, const char *task, char *path, size_t size);
 
 /* reattach.c */
 int tasks_replay(struct agent_state *a, struct err *e); /* opens the spool */
