@@ -187,6 +187,38 @@ static void dry_run(void) {
     end();
 }
 
+static void broken_recordings(const char *file) {
+    char spec[BACKEND_TEXT];
+    struct asked a;
+    snprintf(spec, sizeof spec, "record:size_max_bytes=1,file=%s|" PLAIN, file);
+    begin(spec);
+    FILE *f = fopen(file, "r");
+    fseek(f, 0, SEEK_END);
+    long before = ftell(f);
+    is_int(ask_now(&m, p, "read", NULL, &a), 0, "record: a full file does not stop the device");
+    fseek(f, 0, SEEK_END);
+    is_int(ftell(f), before, "record: nothing is written beyond size_max_bytes");
+    const struct condition *full;
+    ok(estate_conditions(m.host.estate, p, &full) == 1 && !strcmp(full->name, "recording-full"),
+       "record: and it is told");
+    fclose(f);
+    end();
+    f = fopen(file, "a");
+    fputs("{\"object\": nonsense}\n", f);
+    fclose(f);
+    snprintf(spec, sizeof spec, "replay:file=%s|" PLAIN, file);
+    begin(spec);
+    is_int(ask_now(&m, p, "read", NULL, &a), E_PARSE, "replay: a broken recording is refused");
+    ok(strstr(a.err.message, "line 7"), "replay: with the line");
+    end();
+    begin("replay:file=/nonexistent|" PLAIN);
+    is_int(ask_now(&m, p, "read", NULL, &a), E_NOTFOUND, "replay: so is one that is not there");
+    end();
+    begin("record|" PLAIN);
+    is_int(ask_now(&m, p, "read", NULL, &a), E_INVAL, "record: file is required");
+    end();
+}
+
 static void recording(void) {
     char folder[] = "/tmp/suan-filter-XXXXXX", spec[BACKEND_TEXT], file[64];
     struct asked a;
@@ -229,33 +261,7 @@ static void recording(void) {
         ask_now(&m, p, "read", NULL, &a);
     is_near(a.out.pdu.power_w, power[0], 0, "replay: wrap begins again");
     end();
-    snprintf(spec, sizeof spec, "record:size_max_bytes=1,file=%s|" PLAIN, file);
-    begin(spec);
-    FILE *f = fopen(file, "r");
-    fseek(f, 0, SEEK_END);
-    long before = ftell(f);
-    is_int(ask_now(&m, p, "read", NULL, &a), 0, "record: a full file does not stop the device");
-    fseek(f, 0, SEEK_END);
-    is_int(ftell(f), before, "record: nothing is written beyond size_max_bytes");
-    const struct condition *full;
-    ok(estate_conditions(m.host.estate, p, &full) == 1 && !strcmp(full->name, "recording-full"),
-       "record: and it is told");
-    fclose(f);
-    end();
-    f = fopen(file, "a");
-    fputs("{\"object\": nonsense}\n", f);
-    fclose(f);
-    snprintf(spec, sizeof spec, "replay:file=%s|" PLAIN, file);
-    begin(spec);
-    is_int(ask_now(&m, p, "read", NULL, &a), E_PARSE, "replay: a broken recording is refused");
-    ok(strstr(a.err.message, "line 7"), "replay: with the line");
-    end();
-    begin("replay:file=/nonexistent|" PLAIN);
-    is_int(ask_now(&m, p, "read", NULL, &a), E_NOTFOUND, "replay: so is one that is not there");
-    end();
-    begin("record|" PLAIN);
-    is_int(ask_now(&m, p, "read", NULL, &a), E_INVAL, "record: file is required");
-    end();
+    broken_recordings(file);
     unlink(file);
     rmdir(folder);
 }

@@ -108,6 +108,21 @@ static void begin(const struct wire_modbus_options *options) {
     room_serve(&m, PLAIN, options);
 }
 
+static void strangers(void) {
+    int fd = raw_connect(raw_port());
+    raw_send(fd, "000100010006010400020002");
+    is_str(raw_answer(fd, 1), "closed", "another protocol is closed");
+    close(fd);
+    fd = raw_connect(raw_port());
+    raw_send(fd, "00010000ffff01");
+    is_str(raw_answer(fd, 1), "closed", "so is a frame of 65,541 bytes");
+    close(fd);
+    fd = raw_connect(raw_port());
+    raw_send(fd, "474554202f");
+    is_str(raw_answer(fd, 1), "closed", "and HTTP");
+    close(fd);
+}
+
 static void server(void) {
     static const struct {
         const char *ask, *answer, *name;
@@ -167,17 +182,8 @@ static void server(void) {
                  "000200000006010400020002"
                  "000300000006010400020002");
     is_int(strlen(raw_answer(fd, 39)) / 2, 39, "three requests in one piece");
-    raw_send(fd, "000100010006010400020002");
-    is_str(raw_answer(fd, 1), "closed", "another protocol is closed");
     close(fd);
-    fd = raw_connect(raw_port());
-    raw_send(fd, "00010000ffff01");
-    is_str(raw_answer(fd, 1), "closed", "so is a frame of 65,541 bytes");
-    close(fd);
-    fd = raw_connect(raw_port());
-    raw_send(fd, "474554202f");
-    is_str(raw_answer(fd, 1), "closed", "and HTTP");
-    close(fd);
+    strangers();
     is_int(wire_modbus_stats(m.wire).bad_streams, 3, "each is counted");
     room_close(&m);
 }
