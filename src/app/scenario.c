@@ -165,7 +165,10 @@ int scenario_line(struct scenario *s, char *text, int line, struct err *e) {
         s->line = line;
         if (rc) /* the house: its place may be in the estate's file */
             return *e->place ? rc : (err_place(e, "%s:%d", s->path, line), rc);
+        *e = (struct err){0};
         rc = statements[i].fn(s, word, rest, e);
+        if (rc && !*e->message)
+            err_set(e, rc, "'%s' wants more than that", word);
         if (rc == E_INVAL && !*e->hint)
             err_hint(e, "the form is: %s", statements[i].form);
         if (rc && !s->later_rc) /* else it was an `at` while time passed, which has said its own line */
@@ -238,18 +241,17 @@ static void close_all(struct scenario *s) {
     loop_free(s->loop);
 }
 
-int scenario_run(const char *path, const struct scenario_options *o, struct scenario_result *result,
-                 struct text *report, struct err *e) {
-    struct text file = TEXT_INIT;
+int scenario_run_text(const char *path, char *text, const struct scenario_options *o, struct scenario_result *result,
+                      struct text *report, struct err *e) {
     struct scenario *s = calloc(1, sizeof *s);
+    int rc = 0, line = 0;
     assert(s);
     *result = (struct scenario_result){0};
     *s = (struct scenario){.path = path, .o = o, .result = result, .report = report, .seed = 1, .e = e,
                            .start_us = 1767225600000000 /* 2026-01-01 */};
-    int rc = file_read(path, FILE_BYTES_MAX, &file, e), line = 0;
     if (o->seed)
         s->seed = strtoull(o->seed, NULL, 10);
-    for (char *rest = file.p, *p; !rc && rest && (p = strsep(&rest, "\n"));) {
+    for (char *rest = text, *p; !rc && rest && (p = strsep(&rest, "\n"));) {
         s->line = ++line;
         if (strlen(p) >= LINE_MAX_BYTES || line > LINES_MAX)
             rc = scenario_refuse(s, e, "a line has at most %d bytes and a file %d lines", LINE_MAX_BYTES - 1, LINES_MAX);
@@ -258,12 +260,24 @@ int scenario_run(const char *path, const struct scenario_options *o, struct scen
         if (!rc)
             rc = s->later_rc;
     }
-    if (!rc)
-        rc = scenario_live(s, e);
+    if (!rc && (rc = scenario_live(s, e)) && !*e->place)
+        err_place(e, "%s:%d", path, line);
     if (!rc)
         finish(s);
     close_all(s);
     free(s);
+    return rc;
+}
+
+int scenario_run(const char *path, const struct scenario_options *o, struct scenario_result *result,
+                 struct text *report, struct err *e) {
+    struct text file = TEXT_INIT;
+    *result = (struct scenario_result){0};
+    int rc = file_read(path, FILE_BYTES_MAX, &file, e);
+    if (!rc && file.p)
+        rc = scenario_run_text(path, file.p, o, result, report, e);
+    else if (!rc)
+        rc = err_set_at(e, E_PARSE, path, "the scenario is empty");
     text_free(&file);
     return rc;
 }

@@ -36,6 +36,7 @@ struct scenario_options {
     const char *extra;   /* more statements, a line each, run as soon as the estate stands (house lives); NULL = none */
     journal_fn *row;     /* gets every row of the journal at the end; NULL = none */
     void *row_ctx;
+    int64_t span_max_us; /* plant time that it may take; 0 = ten years */
     int checks_before;   /* TAP numbers go on from here */
     bool journal;        /* the decision journal goes into the report, as comments */
 };
@@ -50,5 +51,8 @@ struct scenario_result {
 /* 0 when it ran to its end (see result->failed); else what is wrong with the file, with file:line. */
 int scenario_run(const char *path, const struct scenario_options *o, struct scenario_result *result,
                  struct text *report, struct err *e);
+/* The same from memory: `path` names it in messages and says where its files are looked for. `text` is changed. */
+int scenario_run_text(const char *path, char *text, const struct scenario_options *o, struct scenario_result *result,
+                      struct text *report, struct err *e);
 
 #endif

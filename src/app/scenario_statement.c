@@ -10,6 +10,7 @@
 #include "device/twin/executor.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, ANSWER_US = 120000000 };
+static const int64_t SPAN_MAX_US = 315576000000000; /* ten years */
 
 struct span {
     int64_t span_us;
@@ -291,6 +292,9 @@ static int statement_warp(struct scenario *s, const char *word, char *rest, stru
     int rc = span_read(word_next(&rest), &us, e);
     if (!rc)
         rc = words_end(rest, e);
+    int64_t most = s->o->span_max_us ? s->o->span_max_us : SPAN_MAX_US;
+    if (!rc && us > s->start_us + most - loop_now_us(s->loop))
+        return err_set(e, E_LIMIT, "a scenario takes at most %lld s of plant time", (long long)(most / 1000000));
     if (!rc)
         loop_run_until(s->loop, loop_now_us(s->loop) + us);
     return rc ? rc : s->later_rc;
@@ -319,6 +323,8 @@ static int statement_at(struct scenario *s, const char *word, char *rest, struct
     int rc = span_read(rest + 1, &us, e);
     if (rc)
         return rc;
+    if (us > SPAN_MAX_US)
+        return err_set(e, E_LIMIT, "'+%s' is beyond ten years", rest + 1);
     if (s->start_us + us < loop_now_us(s->loop))
         return scenario_refuse(s, e, "+%s is past already", rest + 1);
     struct later *l = calloc(1, sizeof *l);
