@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "base/civil.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/vec.h"
 
 const char *const claim_words[] = {"safety", "manual", "contract", "performance", "efficiency", NULL};
 
-enum { CLAIMANTS = 8, RETRY_US = 5000000, RETRY_MAX_US = 60000000 };
+enum { CLAIMANTS = 8, RETRY_US = 5000000, RETRY_MAX_US = 60000000, SLEW_STEP_US = 1000000 };
 
 struct target { /* one commandable property of one object with its claims */
     oid object;
@@ -20,9 +21,11 @@ struct target { /* one commandable property of one object with its claims */
     struct claim claims[CLAIMANTS];
     uint32_t n;
     double sent;
-    bool is_sent, dirty;
+    bool is_sent, dirty, is_slewing, is_refused;
     int64_t sent_us, retry_us;
     uint32_t failures; /* of sending, in a row */
+    int64_t slewed_us; /* of the last step, while it is slewing */
+    uint64_t told;     /* hash of who lost to whom at what, as the condition says it */
     char key[96];
 };
 
@@ -54,21 +57,27 @@ static void key_of(char out[96], oid object, const char *field) {
     snprintf(out, 96, "%llu %.60s", (unsigned long long)object, field);
 }
 
-static const struct property *property(const struct arbiter *a, const char *kind, const char *field) {
+const struct property *arbiter_property(const struct arbiter *a, const char *kind, const char *field) {
     for (size_t i = 0; i < a->properties.n; i++)
-        if (!strcmp(a->properties.p[i]->field, field) && (!kind || !strcmp(a->properties.p[i]->kind, kind)))
+        if (!strcmp(a->properties.p[i]->field, field) && !strcmp(a->properties.p[i]->kind, kind))
             return a->properties.p[i];
     return NULL;
 }
 
-static struct target *target(struct arbiter *a, oid object, const char *field, bool make) {
+/* Order of the list: object, then property. */
+static bool stands_after(const struct target *x, const struct target *y) {
+    return x->object != y->object ? x->object > y->object : strcmp(x->property->field, y->property->field) > 0;
+}
+
+/* `kind` NULL = only if it is there. */
+static struct target *target(struct arbiter *a, oid object, const char *kind, const char *field) {
     char key[96];
     bool is_new;
     key_of(key, object, field);
     struct target *t = map_ptr(&a->by_key, key);
-    if (t || !make)
+    if (t || !kind)
         return t;
-    const struct property *p = property(a, NULL, field);
+    const struct property *p = arbiter_property(a, kind, field);
     if (!p)
         return NULL;
     t = calloc(1, sizeof *t);
@@ -76,7 +85,7 @@ static struct target *target(struct arbiter *a, oid object, const char *field, b
     t->property = p;
     memcpy(t->key, key, sizeof key);
     vec_push(&a->targets, t);
-    for (size_t i = a->targets.n - 1; i > 0 && a->targets.p[i - 1]->object > object; i--) {
+    for (size_t i = a->targets.n - 1; i > 0 && stands_after(a->targets.p[i - 1], a->targets.p[i]); i--) {
         struct target *swap = a->targets.p[i - 1];
         a->targets.p[i - 1] = a->targets.p[i];
         a->targets.p[i] = swap;
@@ -86,9 +95,9 @@ static struct target *target(struct arbiter *a, oid object, const char *field, b
 }
 
 int arbiter_claim(struct arbiter *a, const struct claim *c, struct err *e) {
-    struct target *t = target(a, c->object, c->field, true);
+    struct target *t = target(a, c->object, c->kind, c->field);
     if (!t)
-        return err_set(e, E_NOTFOUND, "nothing commands a property called '%s'", c->field);
+        return err_set(e, E_NOTFOUND, "a %s has no property '%s' that can be commanded", c->kind ? c->kind : "?", c->field);
     if (!isfinite(c->value))
         return err_set(e, E_INVAL, "%s: the value is not a number", c->field);
     uint32_t i = 0;
@@ -111,7 +120,7 @@ static void drop(struct target *t, uint32_t i) {
 }
 
 void arbiter_release(struct arbiter *a, oid object, const char *field, const char *by) {
-    struct target *t = target(a, object, field, false);
+    struct target *t = target(a, object, NULL, field);
     for (uint32_t i = 0; t && i < t->n; i++)
         if (!strcmp(t->claims[i].by, by))
             drop(t, i--);
@@ -127,33 +136,76 @@ static const struct claim *winner(const struct target *t) {
     return w;
 }
 
-static void tell_losers(struct target *t, struct estate *s, const struct claim *w, int64_t now_us) {
-    char text[192], until[CIVIL_TEXT];
-    bool lost = false;
-    for (uint32_t i = 0; w && i < t->n; i++) {
+/* Who lost to whom, and until when, for one property. Only a change of the parties or their values makes a new text: a
+ * lease that is renewed each second must not be news each second. Returns whether anybody lost. */
+static bool losers(struct target *t, char text[192], bool *is_news) {
+    const struct claim *w = winner(t), *loser = NULL;
+    struct hash h;
+    char until[CIVIL_TEXT];
+    hash_begin(&h, 0);
+    for (uint32_t i = 0; i < t->n; i++) {
         const struct claim *c = &t->claims[i];
         if (c == w || fabs(c->value - w->value) < 1e-9)
             continue;
-        civil_print(until, w->until_us);
-        snprintf(text, sizeof text, "%s wants %s %.6g, but %s (%s) holds it at %.6g until %s", c->by,
-                 t->property->field, c->value, w->by, claim_words[w->cls], w->value, until);
-        lost = true;
+        loser = c;
+        hash_bytes(&h, c->by, strlen(c->by));
+        hash_real(&h, c->value);
     }
-    estate_condition(s, t->object, "overridden", SEV_NOTICE, "arbiter", now_us, lost ? text : NULL);
+    if (loser) {
+        hash_bytes(&h, w->by, strlen(w->by));
+        hash_real(&h, w->value);
+        civil_print(until, w->until_us / 1000000 * 1000000);
+        snprintf(text, 192, "%s wants %s %.6g, but %s (%s) holds it at %.6g until %s or longer", loser->by, t->property->field,
+                 loser->value, w->by, claim_words[w->cls], w->value, until);
+    }
+    uint64_t now = loser ? hash_end(&h) | 1 : 0;
+    *is_news |= now != t->told;
+    t->told = now;
+    return loser != NULL;
 }
 
-/* Interlock and slew see every value last. Returns whether it is to be sent. */
+/* The condition belongs to the object, which may have several properties: `n` targets of one object. */
+static void tell_losers(struct target *const *t, size_t n, struct estate *s, int64_t now_us) {
+    char text[192] = "";
+    bool any = false, is_news = false;
+    for (size_t i = 0; i < n; i++)
+        any |= losers(t[i], text, &is_news);
+    if (is_news)
+        estate_condition(s, t[0]->object, "overridden", SEV_NOTICE, "arbiter", now_us, any ? text : NULL);
+}
+
+/* One step of the way from what was sent to `value`. */
+static double slewed(struct target *t, double value, int64_t now_us) {
+    double d = value - t->sent, most = t->property->slew_per_s * (double)(now_us - t->slewed_us) * 1e-6;
+    if ((!t->is_sent && !t->failures) || t->property->slew_per_s <= 0)
+        return value;
+    if (!t->is_slewing && d != 0) { /* it begins to move: the first step is a second's */
+        t->is_slewing = true;
+        most = t->property->slew_per_s;
+        t->slewed_us = now_us;
+    } else if (t->is_slewing && now_us - t->slewed_us < SLEW_STEP_US) {
+        return t->sent;
+    } else {
+        t->slewed_us = now_us;
+    }
+    if (fabs(d) <= most) {
+        t->is_slewing = false;
+        return value;
+    }
+    return d > 0 ? t->sent + most : t->sent - most;
+}
+
+/* The interlock sees every value last. Returns whether it is to be sent. */
 static bool settle_one(struct target *t, struct estate *s, int64_t now_us, struct command *out) {
     const struct claim *w = winner(t);
-    double value = w ? w->value : t->property->safe;
+    double value = slewed(t, w ? w->value : t->property->safe, now_us);
     char word[160] = "";
-    if (t->property->interlock && t->property->interlock(s, t->object, &value, word))
+    int rc = t->property->interlock ? t->property->interlock(s, t->object, &value, word) : 0;
+    if (rc || t->is_refused)
+        estate_condition(s, t->object, "interlocked", SEV_WARNING, "arbiter", now_us, rc ? word : NULL);
+    t->is_refused = rc != 0;
+    if (rc)
         return false;
-    if (t->is_sent && t->property->slew_per_s > 0) {
-        double most = t->property->slew_per_s * (double)(now_us - t->sent_us) * 1e-6, d = value - t->sent;
-        value = d > most ? t->sent + most : d < -most ? t->sent - most : value;
-    }
-    tell_losers(t, s, w, now_us);
     double step = t->property->min_step > 0 ? t->property->min_step : 1e-9;
     if (t->is_sent ? fabs(value - t->sent) < step : (!w && !t->failures) || now_us < t->retry_us)
         return false;
@@ -176,7 +228,10 @@ size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struc
         for (uint32_t k = 0; k < t->n; k++)
             if (t->claims[k].until_us <= now_us)
                 drop(t, k--);
-        if (!estate_alive(s, t->object) || (!t->n && !t->dirty && (t->is_sent ? t->sent == t->property->safe : !t->failures))) {
+        bool is_at_rest = t->is_sent ? !t->is_slewing && fabs(t->sent - t->property->safe) < 1e-9 : !t->failures;
+        if (!estate_alive(s, t->object) || (!t->n && !t->dirty && is_at_rest)) {
+            if (t->told && estate_alive(s, t->object))
+                estate_condition(s, t->object, "overridden", SEV_NOTICE, "arbiter", now_us, NULL);
             map_del(&a->by_key, t->key);
             free(t);
             continue;
@@ -188,11 +243,16 @@ size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struc
         a->targets.p[kept++] = t;
     }
     a->targets.n = kept;
+    for (size_t i = 0, to; i < kept; i = to) {
+        for (to = i + 1; to < kept && a->targets.p[to]->object == a->targets.p[i]->object; to++)
+            ;
+        tell_losers(&a->targets.p[i], to - i, s, now_us);
+    }
     return n;
 }
 
 void arbiter_failed(struct arbiter *a, oid object, const char *field) {
-    struct target *t = target(a, object, field, false);
+    struct target *t = target(a, object, NULL, field);
     if (!t)
         return;
     t->is_sent = false;
@@ -213,6 +273,8 @@ int64_t arbiter_next_us(const struct arbiter *a) {
         for (uint32_t k = 0; k < t->n; k++)
             if (!next || t->claims[k].until_us < next)
                 next = t->claims[k].until_us;
+        if (t->is_slewing && (!next || t->slewed_us + SLEW_STEP_US < next))
+            next = t->slewed_us + SLEW_STEP_US;
     }
     return next;
 }

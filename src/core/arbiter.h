@@ -4,8 +4,8 @@
  * interlock > safety > manual > contract > performance > efficiency > default. The highest claim with a live lease
  * wins; equal classes: the lower capability order wins (list order in app), so the outcome does not depend on timing.
  * A loser's object gets the condition "overridden" naming winner and lease. A lapsed claim falls away; with none left
- * the property goes to its declared safe value. Interlocks are functions of the kind's row and see every value last:
- * they clamp or refuse, and nothing can by-pass them. */
+ * the property goes to its declared safe value. Interlocks are functions of the kind's row and see every value last,
+ * also each step of a slew: they clamp or refuse, and nothing can by-pass them. */
 #ifndef SUAN_CORE_ARBITER_H
 #define SUAN_CORE_ARBITER_H
 
@@ -24,7 +24,7 @@ struct property {
     const char *kind, *field; /* "node", "cap_w" */
     double safe;              /* value without any claim */
     double min_step;          /* smaller changes are not sent */
-    double slew_per_s;        /* 0 = free */
+    double slew_per_s;        /* 0 = free; else the most it moves a second, in steps of a second */
     /* Clamp or refuse; `*value` may be changed. NULL = none. `why` (160 bytes) says what was done. */
     int (*interlock)(const struct estate *s, oid id, double *value, char *why);
     const char *doc;
@@ -37,6 +37,7 @@ void arbiter_add_properties(struct arbiter *a, const struct property *rows, size
 
 struct claim {
     oid object;
+    const char *kind; /* the object's: which property of that name is meant */
     const char *field;
     double value;
     enum claim_class cls;
@@ -47,6 +48,7 @@ struct claim {
 };
 /* Replaces the same capability's earlier claim on the property. E_NOTFOUND when the property is not commandable. */
 int arbiter_claim(struct arbiter *a, const struct claim *c, struct err *e);
+const struct property *arbiter_property(const struct arbiter *a, const char *kind, const char *field); /* or NULL */
 void arbiter_release(struct arbiter *a, oid object, const char *field, const char *by);
 
 struct command { /* what must be sent to a device now */
@@ -62,7 +64,7 @@ size_t arbiter_settle(struct arbiter *a, struct estate *s, int64_t now_us, struc
 /* The command was refused or failed: it is tried again, the safe value too, 5 s after it was sent, then twice as long
  * each time, up to a minute. */
 void arbiter_failed(struct arbiter *a, oid object, const char *field);
-/* When the next lease ends or the next try is due; 0 = never. */
+/* When the next lease ends, the next try or the next step of a slew is due; 0 = never. */
 int64_t arbiter_next_us(const struct arbiter *a);
 /* Seq of {object, field, value, class, by, until, why, wins}. */
 struct doc *arbiter_doc(const struct arbiter *a, const struct estate *s, oid object, struct arena *ar);

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "core/loop.h"
 #include "core/pki.h"
 #include "core/store.h"
 
@@ -97,10 +98,11 @@ int auth_create(struct auth *a, const char *name, enum role role, const char *te
     struct text json = TEXT_INIT;
     text_addf(&json, "{\"role\":%d,\"tenant\":", (int)role);
     text_add_json(&json, tenant, strlen(tenant));
-    text_addf(&json, ",\"hash\":\"%s\",\"created_us\":0,\"expires_us\":%lld}", hash, (long long)expires_us);
+    text_addf(&json, ",\"hash\":\"%s\",\"created_us\":%lld,\"expires_us\":%lld}", hash, (long long)loop_wall_us(),
+              (long long)expires_us);
     rc = store_begin(a->store, e);
-    if (!rc && !(rc = store_put_object(a->store, "token", name, "", 0, text_str(&json), e)))
-        rc = store_commit(a->store, e);
+    if (!rc)
+        rc = store_end(a->store, store_put_object(a->store, "token", name, "", 0, text_str(&json), e), e);
     if (!rc)
         load(a, "token", name, "", text_str(&json), e);
     text_free(&json);
@@ -113,8 +115,8 @@ int auth_revoke(struct auth *a, const char *name, struct err *e) {
     if (!t)
         return err_set(e, E_NOTFOUND, "there is no token '%.64s'", name);
     int rc = store_begin(a->store, e);
-    if (!rc && !(rc = store_delete_object(a->store, "token", name, e)))
-        rc = store_commit(a->store, e);
+    if (!rc)
+        rc = store_end(a->store, store_delete_object(a->store, "token", name, e), e);
     if (rc)
         return rc;
     map_del(&a->by_hash, t->hash);
@@ -140,6 +142,11 @@ int auth_check(struct auth *a, const char *secret, int64_t now_us, struct princi
     }
     *who = t->who;
     return 0;
+}
+
+bool auth_is_valid(struct auth *a, const char *name, int64_t now_us) {
+    const struct token *t = find(a, name);
+    return t && (!t->expires_us || now_us <= t->expires_us);
 }
 
 void auth_each(struct auth *a, auth_each_fn *fn, void *ctx) {

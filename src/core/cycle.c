@@ -91,6 +91,8 @@ static void ingest(struct host *h) {
     size_t at = 0;
     int got;
     while ((got = estate_changes(h->estate, &c->cursor_watch, &ch))) {
+        if (got > 0 && ch.op == CHANGE_CONDITION)
+            continue; /* what was said about an object; deciding on it would answer one's own words for ever */
         if (got > 0 && ch.kind != last) {
             last = ch.kind;
             at = kind_index(h, last);
@@ -152,7 +154,10 @@ static void apply(struct host *h, size_t i) {
         return;
     for (uint32_t k = 0; k < p->n_claims; k++) {
         const struct plan_claim *pc = &p->claims[k];
-        struct claim cl = {.object = pc->object, .field = pc->field, .value = pc->value, .cls = pc->cls,
+        if (!estate_alive(h->estate, pc->object))
+            continue;
+        struct claim cl = {.object = pc->object, .kind = estate_kind_of(h->estate, pc->object)->name,
+                           .field = pc->field, .value = pc->value, .cls = pc->cls,
                            .by = cap->name, .order = (int)i, .until_us = now + pc->lease_us};
         struct err e = {0};
         str_copy(cl.why, sizeof cl.why, pc->why);
@@ -246,14 +251,56 @@ static int write_object(struct writing *w, oid id) {
     return rc;
 }
 
+/* Rows of objects that have gone while nobody read the feed. */
+struct sweep {
+    struct host *h;
+    VEC(char *) names; /* kind, name, kind, name … */
+};
+
+static int sweep_row(void *ctx, const char *kind, const char *name, const char *parent, const char *json, struct err *e) {
+    struct sweep *x = ctx;
+    (void)parent;
+    (void)json;
+    (void)e;
+    if (estate_kind(x->h->estate, kind) && !estate_find(x->h->estate, kind, name)) {
+        vec_push(&x->names, strdup(kind));
+        vec_push(&x->names, strdup(name));
+    }
+    return 0;
+}
+
+/* The feed ran over: the whole estate against the whole store. */
+static int write_all(struct writing *w) {
+    struct host *h = w->h;
+    struct sweep x = {.h = h};
+    int rc = begin(w);
+    if (!rc)
+        rc = store_each_object(h->store, sweep_row, &x, &w->e);
+    for (size_t i = 0; i < x.names.n; i += 2) {
+        if (!rc)
+            rc = store_delete_object(h->store, x.names.p[i], x.names.p[i + 1], &w->e);
+        free(x.names.p[i]);
+        free(x.names.p[i + 1]);
+    }
+    vec_free(&x.names);
+    for (size_t i = 0; i < h->cycle->stored.n; i++) {
+        oid id;
+        memcpy(&id, h->cycle->stored.entries[i].key, sizeof id);
+        if (!estate_alive(h->estate, id))
+            vec_push(&w->deleted, id);
+    }
+    for (oid id = 0; !rc && (id = estate_next(h->estate, NULL, id));)
+        rc = write_object(w, id);
+    return rc;
+}
+
 static int write_changes(struct writing *w, uint64_t *cursor) {
     struct host *h = w->h;
     struct change ch;
     int got, rc = 0;
     while (!rc && (got = estate_changes(h->estate, cursor, &ch))) {
         if (got < 0) {
-            for (oid id = 0; !rc && (id = estate_next(h->estate, NULL, id));)
-                rc = write_object(w, id);
+            rc = write_all(w);
         } else if (ch.op == CHANGE_DELETE) {
             if ((ch.kind->flags & KIND_DURABLE) && !(rc = begin(w)))
                 rc = store_delete_object(h->store, ch.kind->name, ch.name, &w->e);
@@ -297,7 +344,12 @@ static bool commit(struct host *h) {
     struct cycle *c = h->cycle;
     struct writing w = {.h = h};
     uint64_t cursor = c->cursor_store;
-    int rc = write_changes(&w, &cursor);
+    /* A store that failed is tried by writing, also when nothing new is there to write. */
+    int rc = store_ok(h->store, NULL) ? 0 : begin(&w);
+    if (!rc && w.begun)
+        rc = store_put(h->store, "retried", "1", &w.e);
+    if (!rc)
+        rc = write_changes(&w, &cursor);
     if (!rc)
         rc = write_rows(&w);
     if (!rc && w.begun)
@@ -396,9 +448,11 @@ void host_cycle(struct host *h) {
     }
     if (commit(h))
         act(h);
-    events_changes(h);
+    bool is_more = events_changes(h);
     c->is_running = false;
     schedule_next(h);
+    if (is_more)
+        host_kick(h);
 }
 
 static void run(void *ctx) { host_cycle(ctx); }

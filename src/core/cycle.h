@@ -55,6 +55,6 @@ void cycle_free(struct host *h);
 /* Remember that the store holds this object as it now is (after restore). */
 void cycle_mark_stored(struct host *h, oid id);
 void events_send(struct host *h, const char *event, const struct doc *data);
-void events_changes(struct host *h);
+bool events_changes(struct host *h);
 
 #endif

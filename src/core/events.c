@@ -45,32 +45,60 @@ void host_event(struct host *h, const char *name, enum severity sev, const char 
     arena_free(&a);
 }
 
-/* Changes since the last call, to the listeners. */
-void events_changes(struct host *h) {
+static struct doc *change_doc(struct host *h, const struct change *ch, struct arena *a) {
     static const char *const ops[] = {"create", "config", "state", "condition", "delete"};
+    struct doc *d = doc_map(a);
+    doc_put_str(a, d, "op", ops[ch->op]);
+    doc_put_str(a, d, "kind", ch->kind->name);
+    doc_put_str(a, d, "path", arena_printf(a, "%s/%s", ch->kind->name, ch->name));
+    doc_put_int(a, d, "revision", (int64_t)ch->sequence);
+    if (ch->op != CHANGE_DELETE && estate_alive(h->estate, ch->id))
+        doc_put(d, "object", estate_object_doc(h->estate, ch->id, a));
+    return d;
+}
+
+/* Whether the object has changed again since: then only the last of its changes is told, with the object as it is. A
+ * creation is told in any case. */
+static bool is_stale(const struct host *h, const struct change *ch) {
+    return (ch->op == CHANGE_STATE || ch->op == CHANGE_CONDITION) && estate_alive(h->estate, ch->id) &&
+           estate_revision_of(h->estate, ch->id) > ch->sequence;
+}
+
+bool host_replay(struct host *h, uint64_t after, size_t most, event_fn *fn, void *ctx) {
+    uint64_t cursor = after, until = h->cycle->cursor_events;
+    struct change ch;
+    struct arena a = ARENA_INIT;
+    bool good = after <= until;
+    while (good && cursor < until) {
+        int got = estate_changes(h->estate, &cursor, &ch);
+        good = got > 0 && most-- > 0;
+        if (good && !is_stale(h, &ch))
+            fn(ctx, "change", change_doc(h, &ch, &a));
+    }
+    arena_free(&a);
+    return good;
+}
+
+/* Changes since the last call, to the listeners; at most so many a cycle, so that telling does not hold up deciding.
+ * Returns whether more are waiting. */
+bool events_changes(struct host *h) {
+    enum { MOST = 2000 };
     struct cycle *c = h->cycle;
     if (!c->listeners.n) {
         c->cursor_events = estate_sequence(h->estate);
-        return;
+        return false;
     }
     struct change ch;
-    int got;
+    int got = 0;
     struct arena a = ARENA_INIT;
-    while ((got = estate_changes(h->estate, &c->cursor_events, &ch))) {
-        struct doc *d = doc_map(&a);
-        if (got < 0) {
-            events_send(h, "resync", d);
+    for (size_t n = 0; n < MOST && (got = estate_changes(h->estate, &c->cursor_events, &ch));) {
+        if (got > 0 && is_stale(h, &ch))
             continue;
-        }
-        doc_put_str(&a, d, "op", ops[ch.op]);
-        doc_put_str(&a, d, "kind", ch.kind->name);
-        doc_put_str(&a, d, "path", arena_printf(&a, "%s/%s", ch.kind->name, ch.name));
-        doc_put_int(&a, d, "revision", (int64_t)ch.sequence);
-        if (estate_alive(h->estate, ch.id) && ch.op != CHANGE_DELETE)
-            doc_put(d, "object", estate_object_doc(h->estate, ch.id, &a));
-        events_send(h, "change", d);
+        events_send(h, got < 0 ? "resync" : "change", got < 0 ? doc_map(&a) : change_doc(h, &ch, &a));
+        n++;
         if (a.used_bytes > 4u << 20)
             arena_reset(&a);
     }
     arena_free(&a);
+    return got != 0;
 }

@@ -102,7 +102,7 @@ static void token_write(struct host *h) {
         ssize_t n = read(fd, secret, 64);
         close(fd);
         secret[n > 0 ? n : 0] = '\0';
-        if (n == 64 && !auth_check(h->auth, secret, loop_now_us(h->loop), &who, NULL))
+        if (n == 64 && !auth_check(h->auth, secret, loop_wall_us(), &who, NULL))
             return;
     }
     auth_revoke(h->auth, "admin", NULL);
@@ -124,8 +124,8 @@ static int seed_keep(struct host *h, uint64_t *seed, struct err *e) {
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)*seed);
     int rc = store_begin(h->store, e);
-    if (!rc && !(rc = store_put(h->store, "seed", text, e)))
-        rc = store_commit(h->store, e);
+    if (!rc)
+        rc = store_end(h->store, store_put(h->store, "seed", text, e), e);
     return rc;
 }
 
@@ -221,8 +221,8 @@ int host_cap_set_mode(struct host *h, const char *cap, enum cap_mode mode, struc
         return err_set(e, E_NOTFOUND, "there is no capability '%.48s'", cap);
     snprintf(key, sizeof key, "mode.%s", cap);
     int rc = store_begin(h->store, e);
-    if (!rc && !(rc = store_put(h->store, key, cap_mode_words[mode], e)))
-        rc = store_commit(h->store, e);
+    if (!rc)
+        rc = store_end(h->store, store_put(h->store, key, cap_mode_words[mode], e), e);
     if (rc)
         return rc;
     h->cycle->caps[i].mode = mode;
@@ -241,8 +241,8 @@ static int config_keep(struct host *h, const char *cap, const char *json, struct
     if (strlen(json) >= CONFIG_TEXT)
         return err_set(e, E_LIMIT, "the configuration of %s is longer than %d bytes", cap, CONFIG_TEXT - 1);
     int rc = store_begin(h->store, e);
-    if (!rc && !(rc = store_put(h->store, key, json, e)))
-        rc = store_commit(h->store, e);
+    if (!rc)
+        rc = store_end(h->store, store_put(h->store, key, json, e), e);
     return rc;
 }
 

@@ -76,6 +76,9 @@ void host_event(struct host *h, const char *name, enum severity sev, const char 
 typedef void event_fn(void *ctx, const char *event, const struct doc *data); /* event: "change", "event", "journal" */
 uint64_t host_subscribe(struct host *h, event_fn *fn, void *ctx);
 void host_unsubscribe(struct host *h, uint64_t id);
+/* The changes after feed sequence `after` that listeners have been told; false when there are more than `most`, or the
+ * feed does not reach back that far. */
+bool host_replay(struct host *h, uint64_t after, size_t most, event_fn *fn, void *ctx);
 
 /* Run one cycle now, outside the usual pacing (tests, scenario runner, clean shutdown). */
 void host_cycle(struct host *h);

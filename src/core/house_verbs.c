@@ -554,7 +554,7 @@ static const struct field claim_fields[] = {
     FIELD_TEXT(struct claim_in, object, .flags = F_REQUIRED, .doc = "Object, kind/name."),
     FIELD_TEXT(struct claim_in, field, .flags = F_REQUIRED, .doc = "Property to command."),
     FIELD_REAL(struct claim_in, value, .doc = "Value, in the field's unit."),
-    FIELD_SPAN(struct claim_in, lease_us, .dflt = "1h", .doc = "It falls away after this."),
+    FIELD_SPAN(struct claim_in, lease_us, .min = 1e6, .max = 366 * 86400e6, .dflt = "1h", .doc = "It falls away after this."),
     FIELD_TEXT(struct claim_in, why, .dflt = "by hand", .doc = "Reason, for the journal."),
 };
 static const struct table table_claim = TABLE(claim_in, claim_fields, "A claim by hand.");
@@ -565,7 +565,12 @@ static int verb_claim_set(struct call *c) {
                        .until_us = loop_now_us(c->host->loop) + in->lease_us};
     int rc = estate_lookup_path(c->host->estate, in->object, &cl.object, &c->err);
     str_copy(cl.why, sizeof cl.why, in->why);
-    if (!rc && !c->dry_run)
+    if (rc)
+        return rc;
+    cl.kind = estate_kind_of(c->host->estate, cl.object)->name;
+    if (!arbiter_property(c->host->arbiter, cl.kind, in->field))
+        return err_set(&c->err, E_NOTFOUND, "a %s has no property '%s' that can be commanded", cl.kind, in->field);
+    if (!c->dry_run)
         rc = arbiter_claim(c->host->arbiter, &cl, &c->err);
     return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "core/http_private.h"
 #include "core/log.h"
+#include "core/pki.h"
 #include "core/telemetry.h"
 
 static void turn(void *ctx) {
@@ -41,7 +42,7 @@ static void readable(void *ctx, int fd, int events) {
     turn(ctx);
 }
 
-static enum MHD_Result queue(struct request *r) {
+enum MHD_Result http_queue(struct request *r) {
     size_t n = r->out.n;
     struct MHD_Response *p = MHD_create_response_from_buffer(n, n ? text_take(&r->out) : (void *)"",
                                                              n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
@@ -148,13 +149,20 @@ static bool host_is_ours(struct request *r) {
     return false;
 }
 
+static void too_large(struct request *r) {
+    struct err e = {0};
+    err_set(&e, E_LIMIT, "the body is larger than %zu bytes, which is the limit", r->body_max);
+    if (r->body_max < BODY_MAX)
+        err_hint(&e, "without a valid token no more is read");
+    http_problem(r, &e);
+    r->status = 413;
+}
+
 static void begin(struct request *r, const char *url, const char *method) {
     struct err e = {0};
     r->is_begun = true;
-    if (r->body.n > BODY_MAX) {
-        err_set(&e, E_LIMIT, "the body is larger than %d bytes, which is the limit", BODY_MAX);
-        http_problem(r, &e);
-        r->status = 413;
+    if (r->body.n > r->body_max) {
+        too_large(r);
     } else if (!host_is_ours(r)) {
         err_set(&e, E_DENIED, "this server is not called '%.64s'", header(r, "Host"));
         err_hint(&e, "use 127.0.0.1 or localhost");
@@ -162,6 +170,54 @@ static void begin(struct request *r, const char *url, const char *method) {
     } else {
         api_request(r, url, method);
     }
+}
+
+static void slow(void *ctx) {
+    struct peer *p = ctx;
+    shutdown(p->fd, SHUT_RDWR); /* the library sees the end and lets the connection go */
+}
+
+/* A request that trickles in may be busy for ever: the library's own limit is for silence only. 0 = none. */
+static void peer_deadline(struct request *r, int64_t in_us) {
+    const union MHD_ConnectionInfo *i = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct peer *p = i ? i->socket_context : NULL;
+    if (p && in_us)
+        timer_mono_in(r->http->host->loop, &p->deadline, in_us, slow, p);
+    else if (p)
+        timer_cancel(r->http->host->loop, &p->deadline);
+}
+
+static void connected(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code) {
+    struct http *s = cls;
+    struct peer *p = *context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        p = *context = calloc(1, sizeof *p);
+        p->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        timer_mono_in(s->host->loop, &p->deadline, SLOW_S * 1000000LL, slow, p);
+    } else if (p) {
+        timer_cancel(s->host->loop, &p->deadline);
+        free(p);
+        *context = NULL;
+    }
+}
+
+/* The head is there. What is certain to be refused is refused before its body is read, and strangers get little room. */
+static enum MHD_Result head(struct request *r) {
+    const char *length = header(r, "Content-Length");
+    bool has_body = header(r, "Transfer-Encoding") || (length && strcmp(length, "0"));
+    struct principal p;
+    r->body_max = BODY_MAX;
+    if (!has_body)
+        return MHD_YES;
+    peer_deadline(r, SLOW_S * 1000000LL);
+    if (http_who(r, &p, NULL))
+        r->body_max = STRANGER_MAX;
+    if (length && strtoull(length, NULL, 10) > r->body_max) {
+        r->is_begun = true;
+        too_large(r);
+        return http_queue(r);
+    }
+    return MHD_YES;
 }
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
@@ -174,15 +230,16 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
             return MHD_NO;
         r->http = cls;
         r->connection = connection;
-        return MHD_YES;
+        return head(r);
     }
     if (*size) {
         /* What is over the limit is read and dropped, so that the refusal can be heard. */
-        if (r->body.n <= BODY_MAX)
+        if (r->body.n <= r->body_max)
             text_add_n(&r->body, data, *size);
         *size = 0;
         return MHD_YES;
     }
+    peer_deadline(r, 0);
     bool is_get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
     const struct asset *a = is_get && !r->is_begun ? asset(r->http, !strcmp(url, "/") ? "/index.html" : url) : NULL;
     if (a && host_is_ours(r))
@@ -192,7 +249,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
     if (!r->is_begun)
         begin(r, url, method);
     if (r->is_answered)
-        return queue(r);
+        return http_queue(r);
     r->is_suspended = true;
     vec_push(&r->http->waiting, r);
     MHD_suspend_connection(connection);
@@ -205,7 +262,11 @@ static void completed(void *cls, struct MHD_Connection *connection, void **ctx, 
     (void)connection;
     (void)why;
     *ctx = NULL;
-    if (r && !r->is_gone)
+    if (!r)
+        return;
+    if (!r->http->is_closing)
+        peer_deadline(r, 2 * SLOW_S * 1000000LL); /* for the next one: idle, then its head */
+    if (!r->is_gone)
         request_free(r);
 }
 
@@ -230,12 +291,14 @@ int http_open(struct host *h, const struct http_config *config, struct http **ou
     s->host = h;
     s->assets = config->assets;
     s->nassets = config->nassets;
+    random_bytes(&s->epoch, sizeof s->epoch, NULL);
     s->is_loopback = (ntohl(at.sin_addr.s_addr) >> 24) == 127;
     s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, s,
                                  MHD_OPTION_EXTERNAL_LOGGER, complain, NULL, MHD_OPTION_SOCK_ADDR,
                                  (struct sockaddr *)&at, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
                                  (unsigned)SLOW_S, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+                                 MHD_OPTION_NOTIFY_CONNECTION, connected, s,
                                  MHD_OPTION_LISTENING_ADDRESS_REUSE, (unsigned)1, MHD_OPTION_END);
     if (!s->daemon) {
         free(s);

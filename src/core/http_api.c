@@ -15,7 +15,7 @@ static void refuse(struct request *r, int code, const char *message, const char 
     http_problem(r, &e);
 }
 
-static int who(struct request *r, struct principal *p, struct err *e) {
+int http_who(struct request *r, struct principal *p, struct err *e) {
     const char *h = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Authorization");
     const char *c = MHD_lookup_connection_value(r->connection, MHD_COOKIE_KIND, "suan");
     const char *secret = h && !strncasecmp(h, "Bearer ", 7) ? h + 7 : NULL;
@@ -25,17 +25,17 @@ static int who(struct request *r, struct principal *p, struct err *e) {
         err_hint(e, "send Authorization: Bearer TOKEN; the first one lies in the state folder's file `token`");
         return E_AUTH;
     }
-    return auth_check(r->http->host->auth, secret ? secret : c, loop_now_us(r->http->host->loop), p, e);
+    return auth_check(r->http->host->auth, secret ? secret : c, loop_wall_us(), p, e);
 }
 
 /* With a cookie the browser sends the name of the page that asks: only our own may change anything. */
 static bool origin_is_ours(struct request *r) {
     const char *origin = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Origin");
     const char *host = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Host");
-    if (!r->has_cookie || !origin)
+    if (!r->has_cookie)
         return true;
-    const char *name = strstr(origin, "://");
-    return name && host && !strcmp(name + 3, host);
+    const char *name = origin ? strstr(origin, "://") : NULL;
+    return name && host && !strcmp(name + 3, host); /* browsers always say so when something changes */
 }
 
 static void answer(struct call *c, int rc) {
@@ -115,7 +115,7 @@ static void call_route(struct request *r, const char *on, const char *name, cons
     c->transport_ctx = r;
     MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, query_add, c);
     struct doc *query = c->body;
-    int rc = who(r, &c->who, &c->err);
+    int rc = http_who(r, &c->who, &c->err);
     if (!rc)
         rc = body_read(r, c);
     const struct verb *v = verbs_find(h->verbs, on, verb);
@@ -137,6 +137,13 @@ static void call_route(struct request *r, const char *on, const char *name, cons
         return;
     }
     struct doc *body = c->body ? c->body : query;
+    if (query && c->body != query) {
+        /* A misspelt ?dry_run beside a body must not run for real. */
+        err_set(&c->err, E_INVAL, "'%.48s' is not a parameter of the path when there is a body", query->list.first->key);
+        err_hint(&c->err, "fields belong into the body; ?dry_run=1 is the only parameter");
+        http_problem(r, &c->err);
+        return;
+    }
     call_start(c, on, name, verb, body, "body");
 }
 
@@ -149,7 +156,7 @@ static void session(struct request *r) {
     int rc = json_parse(&a, "body", r->body.p ? r->body.p : "", r->body.n, &body_limits, &d, &e);
     const char *token = rc ? "" : doc_get_str(d, "token", "");
     if (!rc)
-        rc = auth_check(h->auth, token, loop_now_us(h->loop), &p, &e);
+        rc = auth_check(h->auth, token, loop_wall_us(), &p, &e);
     if (rc) {
         http_problem(r, &e);
     } else {
@@ -179,7 +186,7 @@ static bool own_document(struct request *r, const char *path) {
     bool is_schema = !strcmp(path, "schema"), is_openapi = !strcmp(path, "openapi.json");
     if (!is_schema && !is_openapi && strcmp(path, "metrics/history"))
         return false;
-    if (who(r, &p, &e)) {
+    if (http_who(r, &p, &e)) {
         http_problem(r, &e);
         return true;
     }
@@ -253,7 +260,7 @@ void api_request(struct request *r, const char *url, const char *method) {
         text_add(&r->out, good ? "ok\n" : e.message);
         http_answer(r, good ? 200 : 503, "text/plain");
     } else if (!strcmp(url, "/metrics")) {
-        if (who(r, &p, &e)) {
+        if (http_who(r, &p, &e)) {
             http_problem(r, &e);
             return;
         }

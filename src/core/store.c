@@ -40,7 +40,9 @@ struct store {
 
 static int fail(struct store *s, struct err *e, const char *what) {
     int code = sqlite3_errcode(s->db);
-    int mine = code == SQLITE_FULL ? E_LIMIT : code == SQLITE_BUSY || code == SQLITE_LOCKED ? E_UNAVAIL : E_IO;
+    int why = sqlite3_system_errno(s->db);
+    bool is_full = code == SQLITE_FULL || (code == SQLITE_IOERR && (why == ENOSPC || why == EDQUOT || why == EFBIG));
+    int mine = is_full ? E_LIMIT : code == SQLITE_BUSY || code == SQLITE_LOCKED ? E_UNAVAIL : E_IO;
     struct err own;
     e = e ? e : &own;
     err_set(e, mine, "state.db %s: %s", what, sqlite3_errmsg(s->db));
@@ -187,6 +189,13 @@ int store_commit(struct store *s, struct err *e) {
     s->last_committed = s->last;
     memcpy(s->hash_committed, s->hash, sizeof s->hash);
     return 0;
+}
+
+int store_end(struct store *s, int rc, struct err *e) {
+    if (!rc)
+        return store_commit(s, e);
+    store_rollback(s);
+    return rc;
 }
 
 int store_put_object(struct store *s, const char *kind, const char *name, const char *parent, uint64_t revision,

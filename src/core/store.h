@@ -26,6 +26,8 @@ bool store_ok(const struct store *s, struct err *why);
 int store_begin(struct store *s, struct err *e);
 int store_commit(struct store *s, struct err *e); /* on failure rolled back; the caller keeps its changes for the next try */
 void store_rollback(struct store *s);
+/* Commit when rc is 0, else roll back; returns the first error. */
+int store_end(struct store *s, int rc, struct err *e);
 
 int store_put_object(struct store *s, const char *kind, const char *name, const char *parent, uint64_t revision,
                      const char *json, struct err *e);

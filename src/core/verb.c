@@ -88,22 +88,34 @@ static void count(struct call *c, int rc) {
     metric_observe(&house_metrics[1], s, (double)(loop_mono_us(h->loop) - c->begun_us) * 1e-6);
 }
 
+/* What was asked, without secrets: by the verb's table, or the body of a free-form verb by its kind's. */
+static struct doc *asked(struct call *c) {
+    struct field_env env = estate_env(c->host->estate);
+    if (c->verb->in)
+        return c->in ? table_write(c->verb->in, c->in, &c->arena, &env, F_SECRET) : NULL;
+    if (!(c->verb->flags & VERB_FREE_FORM) || !c->body || c->body->type != DOC_MAP || !c->body->list.n)
+        return NULL;
+    struct doc *out = doc_map(&c->arena);
+    doc_each(d, c->body) {
+        const struct field *f = c->kind ? table_find(c->kind->table, d->key) : NULL;
+        if (!f || !(f->flags & F_SECRET))
+            doc_put(out, d->key, doc_copy(&c->arena, d));
+    }
+    return out;
+}
+
 static void audit(struct call *c, int rc) {
-    char path[ESTATE_PATH] = "";
-    if (c->object && estate_alive(c->host->estate, c->object))
-        estate_path(c->host->estate, c->object, path);
-    struct doc *d = NULL;
-    if (c->verb->in && c->in) {
-        struct field_env env = estate_env(c->host->estate);
-        d = table_write(c->verb->in, c->in, &c->arena, &env, F_SECRET);
+    struct doc *d = asked(c);
+    const char *on = c->kind ? c->kind->name : c->verb->on;
+    if (d) {
         struct text t = TEXT_INIT;
         json_print(&t, d, 0);
         if (t.n > 4096)
             d = NULL; /* a whole job stands in its own objects */
         text_free(&t);
     }
-    host_journal(c->host, "verb", c->who.name, path, d, "%s %s%s%s: %s", c->verb->on, c->verb->name,
-                 *path ? " " : "", path, rc ? err_name(rc) : c->dry_run ? "dry run" : "done");
+    host_journal(c->host, "verb", c->who.name, c->path, d, "%s %s%s%s: %s", on, c->verb->name, *c->path ? " " : "", c->path,
+                 rc ? err_name(rc) : c->dry_run ? "dry run" : "done");
 }
 
 static void finish(struct call *c, int rc) {
@@ -163,10 +175,11 @@ static int state_permits(struct call *c) {
         return 0;
     int state;
     memcpy(&state, (const char *)estate_data(c->host->estate, c->object) + f->offset, sizeof state);
-    const char *word = f->words[state], *p = strstr(c->verb->permitted_states, word);
+    const char *word = f->words[state], *all = c->verb->permitted_states;
     size_t n = strlen(word);
-    if (p && (p[n] == '\0' || p[n] == ' ') && (p == c->verb->permitted_states || p[-1] == ' '))
-        return 0;
+    for (const char *p = all; (p = strstr(p, word)); p += n)
+        if ((p[n] == '\0' || p[n] == ' ') && (p == all || p[-1] == ' '))
+            return 0;
     err_set(&c->err, E_STATE, "%s %s is %s", k->name, estate_name(c->host->estate, c->object), word);
     err_hint(&c->err, "%s needs it to be one of: %s", c->verb->name, c->verb->permitted_states);
     return E_STATE;
@@ -190,6 +203,7 @@ static int prepare(struct call *c, const char *on, const char *object_name, cons
         }
         if ((rc = estate_lookup(h->estate, on, object_name, &c->object, &c->err)))
             return rc;
+        estate_path(h->estate, c->object, c->path); /* now: a delete leaves nobody to ask */
     } else if (object_name && *object_name) {
         return err_set(&c->err, E_INVAL, "%s %s takes no object, but '%.64s' was named", on, verb_name, object_name);
     }

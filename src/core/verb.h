@@ -16,6 +16,7 @@
 #include "base/field.h"
 #include "core/auth.h"
 #include "core/loop.h"
+#include "estate/estate.h"
 
 struct host;
 struct kind;
@@ -70,6 +71,7 @@ struct call {
     void (*answer)(struct call *c, int rc);
     void *transport_ctx;
     /* the dispatcher's */
+    char path[ESTATE_PATH];         /* of the object, also after it has gone */
     struct timer deadline;
     int64_t begun_us;
     int rc;
