@@ -58,7 +58,7 @@ static void own_cgroup(char *text, size_t size) {
 
 static void on_signal(void *ctx, int signo) {
     struct agent_state *a = ctx;
-    log_info(a->config->name, "got %s: stopping", strsignal(signo));
+    log_info("agent", "got %s: stopping", strsignal(signo));
     loop_stop(a->loop);
 }
 
@@ -99,7 +99,7 @@ int agent_run(const struct agent_config *config, struct err *e) {
     else
         rc = parts_open(&a, e);
     if (!rc) {
-        log_info(config->name, "ready in %s, cgroups version %d", config->folder, a.cgroups.version);
+        log_info("agent", "ready in %s, cgroups version %d", config->folder, a.cgroups.version);
         loop_run(a.loop);
     }
     parts_close(&a);

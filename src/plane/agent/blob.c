@@ -86,7 +86,7 @@ static bool evict_one(struct blobs *b) {
     path_of(b, least->hex, path);
     if (unlink(path) && errno != ENOENT)
         return false;
-    log_info(b->a->config->name, "content sha256:%s evicted: %lld of %lld bytes used", least->hex, (long long)b->bytes,
+    log_info("content", "sha256:%s evicted: %lld of %lld bytes used", least->hex, (long long)b->bytes,
              (long long)b->max_bytes);
     content_forget(b, least);
     b->evicted++;

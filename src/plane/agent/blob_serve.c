@@ -84,7 +84,7 @@ static void on_message(void *ctx, struct wire_link *l, struct doc *d, struct are
     struct err e = {0};
     (void)a;
     if (link_message_read(d, &m, &e) || m.kind != LINK_CALL) {
-        log_warn(c->owner->a->config->name, "%s: %s", link_peer(l), *e.message ? e.message : "it answers what nobody asked");
+        log_warn("content", "%s: %s", link_peer(l), *e.message ? e.message : "it answers what nobody asked");
         link_close(l);
     } else if (asked(c, &m, &e)) {
         answer(c, m.number, 0, &e);
@@ -110,7 +110,7 @@ static void on_opened(void *ctx, struct wire_link *l, const char *peer, const ch
     for (struct blob_conn *c = b->conns; c; c = c->next)
         n++;
     if (!str_starts(peer, "agent/") || n >= CONNS_MAX) {
-        log_warn(b->a->config->name, "refused '%s', who wants content: %s", peer,
+        log_warn("content", "refused '%s', who wants content: %s", peer,
                  n >= CONNS_MAX ? "too many are connected" : "only agents may");
         link_close(l);
         return;
@@ -131,7 +131,7 @@ static void on_closed(void *ctx, struct wire_link *l, const struct err *why) {
     struct blob_conn *c = ctx;
     (void)l;
     if ((void *)c->owner == ctx) { /* the store: it was never let in */
-        log_debug(((struct blobs *)ctx)->a->config->name, "a connection for content ended: %s", why->message);
+        log_debug("content", "a connection for content ended: %s", why->message);
         return;
     }
     if (c->fd >= 0)

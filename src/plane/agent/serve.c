@@ -60,7 +60,7 @@ static void reply(struct serve *s, uint64_t number, int rc, struct doc *out, con
     if (bad == E_LIMIT && !rc) /* too large to send: say so */
         bad = link_reply(s->link, number, bad, NULL, &e, NULL);
     if (bad)
-        log_warn(s->a->config->name, "an answer was lost: %s", e.message);
+        log_warn("link", "an answer was lost: %s", e.message);
     if (link_queued(s->link) > LINK_QUEUE_LOW)
         link_pause(s->link, true); /* drained() reads on */
 }
@@ -202,7 +202,7 @@ static void say(struct serve *s, enum log_level level, const char *text) {
     if (!strcmp(s->said, text))
         return;
     str_copy(s->said, sizeof s->said, text);
-    log_line(level, s->a->config->name, "%s", text);
+    log_line(level, "link", "%s", text);
 }
 
 static void on_opened(void *ctx, struct wire_link *l, const char *peer, const char *fingerprint) {
