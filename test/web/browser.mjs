@@ -68,7 +68,7 @@ class Page {
     this.cdp = cdp;
     this.errors = []; // exceptions and console.error
     this.outside = []; // requests to anywhere but the controller
-    this.origin = "";
+    this.origins = new Set(); // of the controllers of this test
   }
   seen(m) {
     if (m.method === "Runtime.exceptionThrown") this.errors.push(m.params.exceptionDetails.exception?.description ?? m.params.exceptionDetails.text);
@@ -76,7 +76,7 @@ class Page {
     if (m.method === "Log.entryAdded" && m.params.entry.level === "error" && m.params.entry.source !== "network") this.errors.push(m.params.entry.text);
     if (m.method === "Network.requestWillBeSent") {
       const url = m.params.request.url;
-      if (!url.startsWith(this.origin) && !url.startsWith("data:") && !url.startsWith("about:")) this.outside.push(url);
+      if (![...this.origins].some((o) => url.startsWith(o)) && !url.startsWith("data:") && !url.startsWith("about:")) this.outside.push(url);
     }
   }
   async eval(expression) {
@@ -93,7 +93,7 @@ class Page {
     return this.until(`document.body.innerText.includes(${JSON.stringify(text)})`, ms);
   }
   async goto(url) {
-    this.origin = new URL(url).origin;
+    this.origins.add(new URL(url).origin + "/");
     await this.cdp("Page.navigate", { url });
     await this.until("document.readyState === 'complete'");
   }

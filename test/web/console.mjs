@@ -212,7 +212,7 @@ async function rest(p, c) {
 
 // Every page, in both languages and both themes, at two widths.
 async function looks(p) {
-  const chinese = { overview: ["总览", "张家口", "和林格尔", "需要关注"], jobs: ["作业", "提交作业", "完成"], job: ["任务图", "实测", "日志"], submit: ["作业(YAML)"], objects: ["节点", "功率"], object: ["遥测", "状况", "7.4 kW"], journal: ["决策日志", "决策"], actions: ["试运行", "执行"], capabilities: ["作业放置", "目标"] };
+  const chinese = { overview: ["总览", "张家口", "和林格尔", "需要关注"], jobs: ["作业", "提交作业", "完成"], job: ["任务图", "实测", "日志"], submit: ["作业（YAML）"], objects: ["节点", "功率"], object: ["遥测", "状况", "7.4 kW"], journal: ["决策日志", "决策"], actions: ["试运行", "执行"], capabilities: ["作业放置", "目标"] };
   for (const [lang, theme] of [["en", "light"], ["en", "dark"], ["zh", "light"], ["zh", "dark"]]) {
     await p.look(lang, theme);
     const dark = (await p.eval("getComputedStyle(document.body).backgroundColor")) === "rgb(14, 17, 22)";

@@ -138,7 +138,11 @@ function reopen(): void {
   source = new EventSource("/api/v1/events?kinds=" + kinds);
   for (const type of ["change", "journal", "event", "resync"] as const)
     source.addEventListener(type, (m) => tell({ type, data: JSON.parse((m as MessageEvent).data) }));
-  source.onopen = () => online.set(true);
+  // What changed between the first answers and the opening of the stream was told to nobody: ask again.
+  source.onopen = () => {
+    online.set(true);
+    tell({ type: "resync", data: {} });
+  };
   source.onerror = () => {
     if (source?.readyState !== EventSource.CLOSED) return;
     clearTimeout(timer);

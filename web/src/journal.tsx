@@ -91,7 +91,7 @@ function useRows(filter: Record<string, string>) {
       }, () => {});
     };
     const un = listen([], (e) => {
-      if (e.type === "journal" && !timer) timer = window.setTimeout(more, 500);
+      if ((e.type === "journal" || e.type === "resync") && !timer) timer = window.setTimeout(more, 500);
     });
     return () => {
       un();

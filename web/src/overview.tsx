@@ -184,6 +184,7 @@ export function Overview() {
   }, [centres.data, grids.data]);
   const running = new Map<string, number>();
   for (const x of tasks.data?.items ?? []) running.set(x.centre, (running.get(x.centre) ?? 0) + 1);
+  const up = places.filter((p) => p.object.state === "up").length;
   const off = places.filter((p) => p.object.state === "cut-off").length;
   const limit = places.reduce((s, p) => s + (p.object.power_limit_w || 0), 0);
   return (
@@ -196,7 +197,7 @@ export function Overview() {
                 <Card title={t("map")} class="mapcard" aside={limit > 0 ? <span class="dim small">{text(places.reduce((s, p) => s + (p.object.power_w || 0), 0), "W")} / {text(limit, "W")}</span> : undefined}>
                   <RegionMap places={places} links={links.data?.items ?? []} />
                 </Card>
-                <Card title={t("centres")} aside={<span class={off ? "badtext" : "dim"}>{off ? t("cut_off_n", { n: off }) : t("all_up")}</span>}>
+                <Card title={t("centres")} aside={<span class={off ? "badtext" : "dim"}>{off ? t("cut_off_n", { n: off }) : up === places.length ? t("all_up") : t("up_of", { a: up, b: places.length })}</span>}>
                   <CentreTable places={places} running={running} />
                 </Card>
               </div>
