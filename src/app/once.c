@@ -30,21 +30,23 @@ static const struct sample {
 };
 enum { SAMPLES = sizeof samples / sizeof samples[0] };
 
-struct once_row {
-    char job[16], where[64], why[160], result[256];
+struct once_row { /* in the order of the table's columns; the last may be long */
+    char job[16], centre[64];
     double wall_s, cpu_s, energy_kwh, carbon_kg, cost_cny;
+    char result[256], why[512];
 };
 static const struct field once_fields[] = {
     FIELD_TEXT(struct once_row, job, .doc = "Which."),
-    FIELD_TEXT(struct once_row, where, .doc = "In which centres, and how many of its tasks in the first."),
-    FIELD_TEXT(struct once_row, why, .doc = "Why there, for the last task placed."),
+    FIELD_TEXT(struct once_row, centre, .doc = "Where most of its tasks ran, and how many other centres had some."),
     FIELD_REAL(struct once_row, wall_s, .unit = "s", .doc = "From submission to end."),
     FIELD_REAL(struct once_row, cpu_s, .unit = "s", .doc = "CPU time of its tasks."),
     FIELD_REAL(struct once_row, energy_kwh, .unit = "kWh", .doc = "Energy of that."),
     FIELD_REAL(struct once_row, carbon_kg, .unit = "kg", .doc = "CO2e of that."),
     FIELD_REAL(struct once_row, cost_cny, .unit = "CNY", .doc = "Price of that."),
-    FIELD_TEXT(struct once_row, result, .doc = "Whether it is right, and a few numbers of it."),
+    FIELD_TEXT(struct once_row, result, .doc = "Whether it is right."),
+    FIELD_TEXT(struct once_row, why, .doc = "Why there, for the last task placed there."),
 };
+static const char *const once_columns[] = {"job", "centre", "wall_s", "cpu_s", "energy_kwh", "carbon_kg", "cost_cny", "result", "why", NULL};
 static const struct table once_table = TABLE(once_row, once_fields, "What a sample job was.");
 
 struct once {
@@ -54,7 +56,8 @@ struct once {
     struct arena arena, kept; /* of one step; of the table */
     struct doc *rows;
     int64_t asked, wrong_answers, cold;
-    size_t wrong;     /* jobs whose result is not right */
+    size_t wrong;      /* jobs whose result is not right */
+    struct text picks; /* a few of the numbers that were compared */
     struct err *e;
 };
 
@@ -219,9 +222,9 @@ static void places(const struct doc *tasks, struct once_row *row) {
     if (!n)
         return;
     if (n == 1)
-        str_copy(row->where, sizeof row->where, t[0].name);
+        str_copy(row->centre, sizeof row->centre, t[0].name);
     else
-        snprintf(row->where, sizeof row->where, "%.30s %zu of %zu, and %zu more", t[most].name, t[most].n, all, n - 1);
+        snprintf(row->centre, sizeof row->centre, "%.30s %zu of %zu, and %zu more", t[most].name, t[most].n, all, n - 1);
     doc_each(task, tasks) {
         if (!strcmp(doc_get_str(task, "centre", ""), t[most].name))
             str_copy(row->why, sizeof row->why, doc_get_str(task, "why", ""));
@@ -229,27 +232,21 @@ static void places(const struct doc *tasks, struct once_row *row) {
 }
 
 /* The verifying task's own words: "right beijing.full_hours: 14861, expected …". */
-static size_t comparisons(const struct sample *s, const char *log, struct once_row *row) {
-    size_t right = 0, wrong = 0, used = 0;
-    char picks[160] = "";
+static size_t comparisons(struct once *x, const struct sample *s, const char *log, struct once_row *row) {
+    size_t right = 0, wrong = 0;
     for (const char *p = log; *p; p += strcspn(p, "\n"), p += *p == '\n') {
         right += str_starts(p, "right ");
         wrong += str_starts(p, "wrong ");
         for (size_t i = 0; i < 3 && s->shows[i] && str_starts(p, "right "); i++) {
-            size_t n = strlen(s->shows[i]), end = strcspn(p, ",\n");
-            char *below = strstr(p, " below ");
-            if (strncmp(p + 6, s->shows[i], n) || p[6 + n] != ':')
-                continue;
-            if (below && below < p + strcspn(p, "\n"))
-                end = strcspn(p, "\n");
-            used += (size_t)snprintf(picks + used, used < sizeof picks ? sizeof picks - used : 0, "; %.*s", (int)end - 6, p + 6);
-            used = used < sizeof picks ? used : sizeof picks - 1;
+            size_t n = strlen(s->shows[i]);
+            if (!strncmp(p + 6, s->shows[i], n) && p[6 + n] == ':')
+                text_addf(&x->picks, "  %s: %.*s\n", s->name, (int)strcspn(p, "\n"), p);
         }
     }
     if (wrong || !right)
         fprintf(stderr, "once: job %s, what its comparison said:\n%s\n", s->name, log);
-    snprintf(row->result, sizeof row->result, "%s: %zu of %zu comparisons%s", wrong || !right ? "WRONG" : "right", right,
-             right + wrong, picks);
+    snprintf(row->result, sizeof row->result, "%s: %zu of %zu comparisons", wrong || !right ? "WRONG" : "right", right,
+             right + wrong);
     return right && !wrong ? 0 : 1;
 }
 
@@ -267,7 +264,7 @@ static int function_row(struct once *x, struct once_row *row, size_t *wrong) {
     int rc = ask(x, &f, NULL, "function/wetbulb");
     if (rc)
         return rc;
-    str_copy(row->where, sizeof row->where, doc_get_str(f, "centre", ""));
+    str_copy(row->centre, sizeof row->centre, doc_get_str(f, "centre", ""));
     str_copy(row->why, sizeof row->why, doc_get_str(f, "why", ""));
     spent(f, row);
     *wrong = x->wrong_answers != 0;
@@ -286,7 +283,7 @@ static int batch_row(struct once *x, const struct sample *s, struct once_row *ro
         rc = client_call(x->client, path, NULL, &log, x->e);
     if (!rc) {
         places(doc_get(tasks, "items"), row);
-        *wrong = comparisons(s, text_str(&log), row);
+        *wrong = comparisons(x, s, text_str(&log), row);
     }
     text_free(&log);
     return rc;
@@ -332,8 +329,8 @@ static int once_all(struct once *x) {
         rc = row_add(x, &samples[i]);
     if (rc)
         return rc;
-    print_rows(x->rows, NULL, &once_table, &table);
-    printf("\n%s\n", text_str(&table));
+    print_rows(x->rows, once_columns, &once_table, &table);
+    printf("\n%s\n%s\n", text_str(&table), text_str(&x->picks));
     text_free(&table);
     return x->wrong ? 1 : 0;
 }
@@ -350,6 +347,7 @@ int command_once(const struct options *o, struct err *e) {
     loop_free(x.loop);
     arena_free(&x.arena);
     arena_free(&x.kept);
+    text_free(&x.picks);
     return rc;
 }
 
