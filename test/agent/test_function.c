@@ -14,7 +14,7 @@ static int instance(const char *mode) {
     setvbuf(stdout, NULL, _IONBF, 0);
     fprintf(stderr, "instance %s\n", mode);
     if (!strcmp(mode, "stillborn"))
-        return 7;
+        _exit(7); /* at once: no leak check, which the sandbox does not let happen */
     while (fgets(line, sizeof line, stdin)) {
         if (strstr(line, "crash"))
             abort();

@@ -119,7 +119,7 @@ static bool t_abstract(void) {
 }
 static bool t_log(void) { return !unlink("log") || !rename("log", "old") || opens("log", O_WRONLY); }
 static bool t_folders(void) { return !rename("out", "tmp/out") || !rename("ckpt", "x"); }
-static bool t_inputs(void) { return opens("in/x", O_WRONLY | O_CREAT); }
+static bool t_inputs(void) { return opens("in/x", O_WRONLY) || !unlink("in/x") || opens("in/y", O_WRONLY | O_CREAT) || !rename("in", "ni"); }
 static bool t_core(void) {
     struct rlimit l;
     getrlimit(RLIMIT_CORE, &l);
@@ -229,6 +229,11 @@ static struct exec_start attacker(int where, const char *net, const char *name) 
     snprintf(in.argv[4], 160, "%d", (int)getpid());
     str_copy(in.argv[5], 160, net);
     str_copy(in.argv[6], 160, name);
+    in.checkpoints = true;
+    in.n_inputs = 1;
+    str_copy(in.inputs[0].name, 64, "x");
+    str_copy(in.inputs[0].digest, 72, "sha256:aa");
+    rig_content(&r, "aa", "input");
     return in;
 }
 

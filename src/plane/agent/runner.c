@@ -273,25 +273,29 @@ static void own(const struct runner *r, const char *name, uint32_t uid, uint32_t
         chmod(path, mode);
 }
 
-/* All root's, the top one sticky: the task writes in them, but replaces neither in/, out/, ckpt/ nor its log. */
+/* All root's, the top one sticky: the task writes in them, but replaces neither in/, out/, ckpt/ nor its log. Only what
+ * the task needs: on a disk where much was just deleted ext4 searches long for an inode, and that was the dearest part
+ * of a start. in/ is the agent's to make. /tmp is the folder itself. */
 static void folder_prepare(struct runner *r) {
     uint32_t uid = r->box.uid;
     char path[RUNNER_PATH + 160];
     snprintf(r->folder, sizeof r->folder, "%s/%s", r->box.tasks, r->run.task);
     own(r, "", 0, uid, uid ? 01770 : 0700);
-    own(r, "in", 0, 0, 0755);
-    own(r, "out", 0, uid, uid ? 0770 : 0700);
-    own(r, "ckpt", 0, uid, uid ? 0770 : 0700);
-    own(r, "tmp", 0, uid, uid ? 0770 : 0700);
-    snprintf(path, sizeof path, "%s/ckpt/latest", r->folder);
-    if (uid && lchown(path, uid, uid) && errno != ENOENT)
-        r->ended.reason[0] = 0;
+    if (!r->run.is_function)
+        own(r, "out", 0, uid, uid ? 0770 : 0700);
+    if (r->run.has_checkpoints) {
+        own(r, "ckpt", 0, uid, uid ? 0770 : 0700);
+        snprintf(path, sizeof path, "%s/ckpt/latest", r->folder);
+        if (uid && lchown(path, uid, uid))
+            errno = 0; /* there is none yet */
+    }
     if (r->box.own_root) {
         unlink("/var/tmp");
-        snprintf(path, sizeof path, "%s/tmp", r->folder);
-        if (symlink(path, "/var/tmp"))
-            r->ended.reason[0] = 0;
+        if (symlink(r->folder, "/var/tmp"))
+            unlink("/var/tmp"); /* no /tmp rather than the one of another task */
     }
+    if (r->run.is_function)
+        return; /* its stderr is its log */
     snprintf(path, sizeof path, "%s/log", r->folder);
     r->log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     r->log_bytes = 0;
@@ -365,7 +369,7 @@ static void birth_env(struct birth *b, struct runner *r, char *text, size_t size
         b->env[n++] = (char *)(uintptr_t)p; /* first: a task's own word counts */
     const struct {
         const char *name, *value, *end;
-    } vars[] = {{"PATH", getenv("PATH"), ""},       {"HOME", r->folder, ""},         {"TMPDIR", r->folder, "/tmp"},
+    } vars[] = {{"PATH", getenv("PATH"), ""},       {"HOME", r->folder, ""},         {"TMPDIR", r->folder, ""},
                 {"SUAN_SHARE", r->box.share, ""},   {"SUAN_TASK", r->run.task, ""},  {"SUAN_CENTRE", r->setup.centre, ""},
                 {"LANG", "C.UTF-8", ""}};
     for (size_t i = 0; i < sizeof vars / sizeof vars[0]; i++) {

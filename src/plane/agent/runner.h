@@ -46,6 +46,7 @@ struct runner_setup {
 struct runner_run {
     uint32_t word;
     uint32_t is_function; /* its stdin, stdout and stderr come with the message */
+    uint32_t has_checkpoints; /* it gets a ckpt/ */
     char task[ESTATE_NAME];
     int64_t attempt, time_limit_us, lease_until_us; /* 0 = none */
     struct cgroup_usage base;                       /* kept for the agent that hears of the end */

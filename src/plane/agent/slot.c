@@ -23,7 +23,7 @@
 #include "core/log.h"
 
 enum { WARM = 2, MOST = 512, STARTING_MOST = 4, TASK_PIDS = 512, UID_FIRST = 61184 };
-enum { GROW_US = 10000, IDLE_US = 10000000, HELLO_US = 2000000, CLOSE_MS = 5000 };
+enum { GROW_US = 50000, IDLE_US = 10000000, HELLO_US = 2000000, CLOSE_MS = 5000 };
 
 enum slot_state { SLOT_STARTING, SLOT_IDLE, SLOT_TAKEN };
 
@@ -170,7 +170,7 @@ static void slot_free(struct slot *s) {
     s->owner = NULL;
     s->is_running = false;
     s->state = SLOT_IDLE;
-    ss->freed_us = s->idle_since = loop_mono_us(s->a->loop);
+    s->idle_since = loop_mono_us(s->a->loop);
     if (ss->waiting && !ss->is_serving) {
         ss->is_serving = true;
         loop_defer(s->a->loop, serve_waiting, s->a);
@@ -360,11 +360,13 @@ static void on_grow(void *ctx) {
     struct agent_state *a = ctx;
     struct slots *ss = a->slots;
     /* Above two a processor a new slot helps only where the old ones are held. */
-    if (wanted(ss) > count(ss, SLOT_STARTING) && loop_mono_us(a->loop) - ss->freed_us >= GROW_US) {
-        struct err e = {0};
-        if (count(ss, SLOT_STARTING) < STARTING_MOST && ss->all.n < MOST && slot_start(a, &e))
+    bool is_held = loop_mono_us(a->loop) - ss->freed_us >= GROW_US;
+    struct err e = {0};
+    while (is_held && wanted(ss) > count(ss, SLOT_STARTING) && count(ss, SLOT_STARTING) < STARTING_MOST && ss->all.n < MOST)
+        if (slot_start(a, &e)) {
             log_err(a->config->name, &e);
-    }
+            break;
+        }
     grow(a);
 }
 
@@ -380,7 +382,7 @@ static void grow(struct agent_state *a) {
             break;
         }
     if (wanted(ss) > count(ss, SLOT_STARTING) && ss->all.n < MOST && !timer_is_set(&ss->grow))
-        timer_mono_in(a->loop, &ss->grow, e.code ? 100 * GROW_US : GROW_US, on_grow, a);
+        timer_mono_in(a->loop, &ss->grow, e.code ? 20 * GROW_US : GROW_US, on_grow, a);
 }
 
 static void on_shrink(void *ctx) {
@@ -486,6 +488,7 @@ void slot_lease(struct agent_state *a, int64_t until_us) {
 void slot_done(struct slot *s) {
     uint32_t ack = RUNNER_ACK;
     s->owner = NULL;
+    s->a->slots->freed_us = loop_mono_us(s->a->loop);
     if (put(s, &ack, sizeof ack, NULL))
         slot_free(s);
     else

@@ -1,7 +1,7 @@
 /* Slots: runners, each in its cgroup, waiting for work or doing it.
  *
  * `warm` of them wait ready; more are started while work waits, up to `most`: at once below two a processor, above
- * that only when for 10 ms no slot came free (short tasks then share what is there; long ones get new slots). Idle
+ * that only when for 50 ms no slot came free (short tasks then share what is there; long ones get new slots). Idle
  * ones above `warm` end after ten seconds. One owner a slot while it is taken: a task or a function's instance. */
 #ifndef SUAN_PLANE_AGENT_SLOT_H
 #define SUAN_PLANE_AGENT_SLOT_H

@@ -435,6 +435,7 @@ static int launch(struct attempt *t, struct err *e) {
                              .n_argv = t->start->n_argv, .n_env = t->start->n_env};
     struct cgroup_limits limits = {.cores = t->start->cores, .memory_bytes = t->start->memory_bytes};
     size_t at = 0;
+    run.has_checkpoints = t->start->checkpoints || t->start->checkpoint.name[0];
     str_copy(run.task, sizeof run.task, t->name);
     for (uint32_t i = 0; i < run.n_argv; i++)
         at = strings_put(run.strings, at, t->start->argv[i]);
