@@ -60,7 +60,7 @@ static void on_uniform(void *ctx) {
         double most = model_power_w(estate_get(h->estate, n->model, model), 1), from = n->cap_w > 0 ? n->cap_w : n->power_w;
         if (!(n->cap_w > 0) && factor > 1)
             continue;
-        struct claim c = {.object = i, .field = "cap_w", .value = from * factor, .cls = CLAIM_CONTRACT, .by = "uniform",
+        struct claim c = {.object = i, .kind = "node", .field = "cap_w", .value = from * factor, .cls = CLAIM_CONTRACT, .by = "uniform",
                           .until_us = now + 3600 * SECOND};
         if (c.value >= most)
             arbiter_release(h->arbiter, i, "cap_w", "uniform");

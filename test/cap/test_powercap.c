@@ -138,7 +138,7 @@ static void test_interlock(const char *source) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct world_node w;
         char name[80];
-        struct claim c = {.object = node, .field = "cap_w", .value = cases[i].asked, .cls = CLAIM_SAFETY, .by = "test",
+        struct claim c = {.object = node, .kind = "node", .field = "cap_w", .value = cases[i].asked, .cls = CLAIM_SAFETY, .by = "test",
                           .until_us = T0 + 100000 * SECOND};
         arbiter_claim(h->arbiter, &c, NULL);
         host_kick(h);
@@ -172,7 +172,7 @@ static void test_refused(const char *source) {
         return;
     struct host *h = &m.house.host;
     oid node = estate_next(h->estate, "node", 0);
-    struct claim c = {.object = node, .field = "cap_w", .value = 250, .cls = CLAIM_MANUAL, .by = "test",
+    struct claim c = {.object = node, .kind = "node", .field = "cap_w", .value = 250, .cls = CLAIM_MANUAL, .by = "test",
                       .until_us = T0 + 900 * SECOND};
     is_int(device_filter(h->devices, node, "fault:rate_ratio=1", &e), 0, "a controller that refuses");
     arbiter_claim(h->arbiter, &c, NULL);

@@ -34,6 +34,7 @@ struct round {
     int64_t read_us; /* of the oldest reading */
     size_t n_pdus;
     bool is_blind, is_trip; /* is_trip: a PDU's own limit binds */
+    bool holds;             /* caps are in force on some of its nodes */
     struct rack_keep keep;
     struct seat *seats;
     size_t n_seats, cap_seats;
@@ -121,6 +122,7 @@ static void look_at_nodes(struct round *r) {
     const struct estate *s = r->v->estate;
     double sum = 0;
     r->n_seats = 0;
+    r->holds = false;
     for (oid i = 0; (i = estate_child(s, r->rack, "node", i));) {
         if (r->n_seats == r->cap_seats) {
             struct seat *more = arena_array(r->plan->arena, struct seat, r->cap_seats ? r->cap_seats * 2 : 64);
@@ -130,6 +132,7 @@ static void look_at_nodes(struct round *r) {
             r->seats = more;
         }
         seat_fill(r, i, &r->seats[r->n_seats]);
+        r->holds |= r->seats[r->n_seats].cap_w > 0;
         sum += r->seats[r->n_seats++].power_w;
     }
     qsort(r->seats, r->n_seats, sizeof *r->seats, by_priority);
@@ -224,8 +227,10 @@ static struct doc *reasons(const struct round *r) {
 
 static void note_change(struct round *r, size_t changed, bool is_lower) {
     const char *path = arena_strdup(r->plan->arena, r->path);
-    /* In advise mode nothing is kept, so the same change comes up again: the condition says that it was told. */
-    if (!r->p->caps.n && has_condition(r->v->estate, r->rack, "over-budget", SEV_WARNING))
+    /* In advise mode nothing is kept, so the same change comes up each time: the conditions remember that it was told. */
+    if (!r->holds && (has_condition(r->v->estate, r->rack, "over-budget", SEV_WARNING) ||
+                      has_condition(r->v->estate, r->rack, "near-budget", 0) ||
+                      has_condition(r->v->estate, r->rack, "not-measured", 0)))
         return;
     if (r->is_blind)
         plan_note(r->plan, path, reasons(r),
@@ -267,7 +272,13 @@ static void conditions(struct round *r, double short_w) {
                        (long long)(r->config->stale_us / 1000000));
     else if (has_condition(s, r->rack, "not-measured", 0))
         plan_condition(r->plan, r->rack, "not-measured", SEV_WARNING, NULL);
-    bool known = has_condition(s, r->rack, "over-budget", 0);
+    bool known = has_condition(s, r->rack, "over-budget", 0), near = has_condition(s, r->rack, "near-budget", 0);
+    bool is_near = !r->is_blind && !r->holds && r->power_w > r->high_w && r->power_w <= r->budget_w;
+    if (is_near && !near)
+        plan_condition(r->plan, r->rack, "near-budget", SEV_NOTICE, "%.0f W of %.0f W, above the mark of %.0f W",
+                       r->power_w, r->budget_w, r->high_w);
+    else if (near && !is_near && (r->holds || r->power_w < r->aim_w || r->power_w > r->budget_w))
+        plan_condition(r->plan, r->rack, "near-budget", SEV_NOTICE, NULL);
     if (r->power_w > r->budget_w && short_w > 0) {
         char who[ADVICE_TEXT];
         advise_shedding(r, short_w, who);
@@ -278,7 +289,7 @@ static void conditions(struct round *r, double short_w) {
         plan_condition(r->plan, r->rack, "over-budget", SEV_CRITICAL,
                        "%.0f W of %.0f W and all caps at their least: switch off %s", r->power_w, r->budget_w, who);
     } else if (r->power_w > r->budget_w && !r->is_blind) {
-        plan_condition(r->plan, r->rack, "over-budget", SEV_WARNING, "%.0f W of %.0f W: caps are on their way",
+        plan_condition(r->plan, r->rack, "over-budget", SEV_WARNING, "%.0f W of %.0f W; caps can bring it below",
                        r->power_w, r->budget_w);
     } else if (known && r->power_w <= r->high_w) {
         plan_condition(r->plan, r->rack, "over-budget", SEV_WARNING, NULL);
