@@ -39,6 +39,7 @@ def offline():
 
 def examples(region, want):
     rows = region.get("schema")["verbs"]
+    rows.sort(key=lambda v: v["name"] in ("cancel", "delete", "revoke", "rollback"))  # what ends things comes last
     for row in rows:
         line = row["example"]
         if not line:

@@ -340,7 +340,7 @@ const struct verb placement_verbs[PLACEMENT_VERBS] = {
     {"submit", "job", false, &table_submit_in, &table_submit_out, ROLE_OPERATOR, 0, 0, NULL,
      "Submit a job; answers when it is safely recorded.", "job submit share/jobs/hello.yaml", verb_submit},
     {"cancel", "job", true, NULL, NULL, ROLE_OWNER, VERB_DANGEROUS | VERB_IDEMPOTENT, 0, "queued running",
-     "Stop a job and all its tasks.", "job cancel hello", verb_cancel},
+     "Stop a job and all its tasks.", "job cancel wetbulb", verb_cancel},
     {"logs", "task", true, &table_logs_in, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW | VERB_SLOW, 0, NULL,
      "What a task has printed.", "task logs hello-greet", verb_logs},
     {"policies", "placement", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW, 0, NULL,
