@@ -85,11 +85,16 @@ static struct target *target(struct arbiter *a, oid object, const char *kind, co
     t->property = p;
     memcpy(t->key, key, sizeof key);
     vec_push(&a->targets, t);
-    for (size_t i = a->targets.n - 1; i > 0 && stands_after(a->targets.p[i - 1], a->targets.p[i]); i--) {
-        struct target *swap = a->targets.p[i - 1];
-        a->targets.p[i - 1] = a->targets.p[i];
-        a->targets.p[i] = swap;
+    size_t lo = 0, hi = a->targets.n - 1;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (stands_after(a->targets.p[mid], t))
+            hi = mid;
+        else
+            lo = mid + 1;
     }
+    memmove(&a->targets.p[lo + 1], &a->targets.p[lo], (a->targets.n - 1 - lo) * sizeof *a->targets.p);
+    a->targets.p[lo] = t;
     map_put(&a->by_key, t->key, &is_new)->value.ptr = t;
     return t;
 }
