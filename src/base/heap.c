@@ -5,15 +5,19 @@
 
 #include "base/vec.h"
 
-/* Keys lie beside the pointers, so a comparison touches no node. Time, then priority and sequence in one word. */
+/* Times lie beside the pointers, so a comparison of different times touches no node; eight children are two cache lines,
+ * and a tree of 100,000 has six levels: each level writes one node's index, which is what a pop costs. */
+enum { ARITY = 8 };
 struct heap_slot {
     int64_t at;
-    uint64_t tie; /* priority (biased) in the top 16 bits, sequence below */
     struct heap_node *node;
 };
 
 static bool less(const struct heap_slot *a, const struct heap_slot *b) {
-    return a->at != b->at ? a->at < b->at : a->tie < b->tie;
+    if (a->at != b->at)
+        return a->at < b->at;
+    const struct heap_node *x = a->node, *y = b->node;
+    return x->priority != y->priority ? x->priority < y->priority : x->sequence < y->sequence;
 }
 
 static void put(struct heap *h, size_t i, struct heap_slot s) {
@@ -23,7 +27,7 @@ static void put(struct heap *h, size_t i, struct heap_slot s) {
 
 static void up(struct heap *h, size_t i, struct heap_slot s) {
     while (i) {
-        size_t parent = (i - 1) / 4;
+        size_t parent = (i - 1) / ARITY;
         if (!less(&s, &h->slots[parent]))
             break;
         put(h, i, h->slots[parent]);
@@ -32,15 +36,31 @@ static void up(struct heap *h, size_t i, struct heap_slot s) {
     put(h, i, s);
 }
 
+/* The first in order of slots first … end-1. Times are compared without a branch, which would be a coin's toss each;
+ * equal ones, which are rare, in a second look. */
+static size_t least(const struct heap_slot *slots, size_t first, size_t end) {
+    size_t best = first, same = 0;
+    int64_t at = slots[first].at;
+    for (size_t k = first + 1; k < end; k++) {
+        bool is_less = slots[k].at < at;
+        best = is_less ? k : best;
+        at = is_less ? slots[k].at : at;
+    }
+    for (size_t k = first; k < end; k++)
+        same += slots[k].at == at;
+    for (size_t k = first; same > 1 && k < end; k++)
+        if (less(&slots[k], &slots[best]))
+            best = k;
+    return best;
+}
+
 static void down(struct heap *h, size_t i, struct heap_slot s) {
     for (;;) {
-        size_t first = 4 * i + 1, best = first;
+        size_t first = ARITY * i + 1, best;
         if (first >= h->n)
             break;
-        size_t end = first + 4 < h->n ? first + 4 : h->n;
-        for (size_t k = first + 1; k < end; k++)
-            if (less(&h->slots[k], &h->slots[best]))
-                best = k;
+        size_t end = first + ARITY < h->n ? first + ARITY : h->n;
+        best = least(h->slots, first, end);
         if (!less(&h->slots[best], &s))
             break;
         put(h, i, h->slots[best]);
@@ -51,11 +71,10 @@ static void down(struct heap *h, size_t i, struct heap_slot s) {
 
 void heap_push(struct heap *h, struct heap_node *node) {
     assert(!node->index);
-    assert(node->priority >= -32768 && node->priority < 32768);
     node->sequence = ++h->next_sequence;
     if (h->n == h->cap)
         h->slots = vec_grow_bytes(h->slots, &h->cap, h->n + 1, sizeof *h->slots);
-    struct heap_slot s = {node->at, (uint64_t)(node->priority + 32768) << 48 | (node->sequence & 0xffffffffffff), node};
+    struct heap_slot s = {node->at, node};
     up(h, h->n++, s);
 }
 
@@ -66,7 +85,7 @@ void heap_remove(struct heap *h, struct heap_node *node) {
     node->index = 0;
     if (last.node == node)
         return;
-    if (i && less(&last, &h->slots[(i - 1) / 4]))
+    if (i && less(&last, &h->slots[(i - 1) / ARITY]))
         up(h, i, last);
     else
         down(h, i, last);

@@ -1,6 +1,6 @@
-/* Heap: an intrusive 4-ary min-heap, ordered by (at, priority, sequence). The one ordering of the house:
+/* Heap: an intrusive 8-ary min-heap, ordered by (at, priority, sequence). The one ordering of the house:
  * timers of the loop and events of the world both use it, so equal times always fire in the same order.
- * Cost: push and pop touch log4(n) nodes; 100,000 entries stay in L2. The node must not move while it is in. */
+ * Cost: push and pop touch log8(n) nodes. The node must not move while it is in. */
 #ifndef SUAN_BASE_HEAP_H
 #define SUAN_BASE_HEAP_H
 
@@ -16,7 +16,7 @@ struct heap_node {
 };
 
 struct heap {
-    struct heap_slot *slots; /* keys beside the pointers: no cache miss to compare */
+    struct heap_slot *slots; /* times beside the pointers: no cache miss to compare */
     size_t n, cap;
     uint64_t next_sequence;
 };
