@@ -57,6 +57,9 @@ int controller_read(const char *state, struct arena *a, struct doc **out, struct
 int once_state_make(char out[APP_PATH], struct err *e);
 void once_state_remove(const char *path);
 
+/* -- goals.c: goal -> its newest row of bench/results.jsonl; empty without that file -- */
+int goals_measured(struct arena *a, struct doc **out, struct err *e);
+
 /* -- the commands; each returns the exit status -- */
 int command_up(const struct options *o, struct err *e);
 int command_daemon(const struct options *o, struct err *e);

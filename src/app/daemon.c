@@ -23,6 +23,7 @@ struct daemon {
     struct agent_gate *gate;
     char state[APP_PATH], pki[APP_PATH + 8];
     const char *address;
+    struct arena measured; /* what the benches last measured, for the capabilities' goals */
 };
 
 static void on_stop(void *ctx, int signo) {
@@ -165,6 +166,14 @@ static int open_all(struct daemon *d, const struct options *o, struct link_ident
         err_hint(e, "suan up share/estates/national-hubs.yaml");
         rc = E_INVAL;
     }
+    struct doc *measured = NULL;
+    struct err unread;
+    if (rc)
+        return rc;
+    if (!goals_measured(&d->measured, &measured, &unread))
+        d->house.host.measured = measured;
+    else
+        log_err("goals", &unread);
     if (!rc && o->twin)
         rc = agents_to_twin(&d->house, e);
     if (!rc)
@@ -201,6 +210,7 @@ int command_daemon(const struct options *o, struct err *e) {
     if (d.gate)
         agent_gate_close(d.gate);
     house_close(&d.house);
+    arena_free(&d.measured);
     link_identity_free(id);
     loop_free(d.loop);
     return rc;

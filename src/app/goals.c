@@ -9,7 +9,7 @@
 enum { RESULTS_MAX = 16 << 20 };
 
 /* One JSON object a line, oldest first; a row that cannot be read is an error with its line, not skipped. */
-static int results_read(struct arena *a, struct doc **out, struct err *e) {
+int goals_measured(struct arena *a, struct doc **out, struct err *e) {
     char path[APP_PATH];
     struct text t = TEXT_INIT;
     *out = doc_map(a);
@@ -76,7 +76,7 @@ int command_goals(const struct options *o, struct err *e) {
     struct arena a = ARENA_INIT;
     struct doc *results, *rows = doc_seq(&a);
     struct text out = TEXT_INIT;
-    int rc = results_read(&a, &results, e);
+    int rc = goals_measured(&a, &results, e);
     for (size_t i = 0; !rc && app_caps[i]; i++)
         for (size_t k = 0; k < app_caps[i]->ngoals; k++)
             row_add(&a, rows, app_caps[i]->goals[k].name, app_caps[i]->name, &app_caps[i]->goals[k],

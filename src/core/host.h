@@ -38,6 +38,7 @@ struct host {
     struct cycle *cycle;
     /* Sends an arbitrated set point to its device; done by app through device/. rc comes back by host_acted. */
     void (*act)(struct host *h, const struct command *c);
+    const struct doc *measured; /* goal -> its newest row of bench/results.jsonl; app's, NULL = not known */
     char state_folder[256];  /* "" = in memory */
     bool is_twin;            /* no live device: time control is allowed */
 };

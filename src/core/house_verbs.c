@@ -484,8 +484,9 @@ static int verb_token_list(struct call *c) {
 
 /* -- capabilities, claims -- */
 
-static struct doc *goal_doc(struct arena *a, const struct goal *g) {
+static struct doc *goal_doc(const struct host *h, struct arena *a, const struct goal *g) {
     struct doc *d = doc_map(a);
+    const struct doc *last = h->measured ? doc_get(h->measured, g->name) : NULL;
     doc_put_str(a, d, "name", g->name);
     doc_put_real(a, d, "target", g->target);
     doc_put_real(a, d, "stretch", g->stretch);
@@ -493,6 +494,11 @@ static struct doc *goal_doc(struct arena *a, const struct goal *g) {
     doc_put_str(a, d, "better", g->better);
     doc_put_str(a, d, "measured_by", g->measured_by);
     doc_put_str(a, d, "doc", g->doc);
+    if (last && doc_get(last, "value")) {
+        doc_put(d, "measured", doc_copy(a, doc_get(last, "value")));
+        doc_put_str(a, d, "measured_at", doc_get_str(last, "date", ""));
+        doc_put_str(a, d, "commit", doc_get_str(last, "commit", ""));
+    }
     return d;
 }
 
@@ -509,7 +515,7 @@ static int verb_caps(struct call *c) {
         doc_put_str(a, d, "maturity", maturity_words[cap->maturity]);
         doc_put_str(a, d, "mode", cap_mode_words[host_cap_mode(c->host, i)]);
         for (size_t k = 0; k < cap->ngoals; k++)
-            doc_push(goals, goal_doc(a, &cap->goals[k]));
+            doc_push(goals, goal_doc(c->host, a, &cap->goals[k]));
         doc_put(d, "goals", goals);
         if (cap->config)
             doc_put(d, "config", host_cap_config(c->host, i, a));

@@ -163,7 +163,8 @@ static const struct field knob_fields[] = {
     FIELD_REAL(struct knob, power_w, .unit = "W", .min = 0, .max = 1e6, .dflt = "2 kW", .doc = "Power."),
 };
 static const struct table knob_table = TABLE(knob, knob_fields, "A knob.");
-static const struct cap cap_knob = {.name = "knob", .title = "Knob", .title_zh = "旋钮", .family = "test", .config = &knob_table};
+static const struct goal knob_goals[] = {{"knob-speed", 20, 5, "ms", "lower", "bench/run knob", "How fast."}};
+static const struct cap cap_knob = {.goals = knob_goals, .ngoals = 1, .name = "knob", .title = "Knob", .title_zh = "旋钮", .family = "test", .config = &knob_table};
 static const struct cap *const caps[] = {&cap_knob, NULL};
 
 static int64_t turns(void) {
@@ -171,6 +172,24 @@ static int64_t turns(void) {
     int64_t n = doc_get_int(host_cap_config(&host, 0, &a), "turns", -1);
     arena_free(&a);
     return n;
+}
+
+static void test_goals(void) {
+    struct answer x;
+    struct arena a = ARENA_INIT;
+    struct doc *measured = NULL, *goal;
+    static const char row[] = "{\"knob-speed\":{\"value\":12.5,\"date\":\"2026-01-02\",\"commit\":\"abc\"}}";
+    goal = doc_get(doc_get(ASK(&x, "cap", "list", NULL), "items")->list.first, "goals")->list.first;
+    ok(goal && !doc_get(goal, "measured"), "a goal nobody measured has no value");
+    arena_free(&x.call.arena);
+    ok(!json_parse(&a, "row", row, sizeof row - 1, NULL, &measured, NULL), "a row of the benches");
+    host.measured = measured;
+    goal = doc_get(doc_get(ASK(&x, "cap", "list", NULL), "items")->list.first, "goals")->list.first;
+    is_near(doc_get_real(goal, "measured", 0), 12.5, 0, "what was measured stands beside the target");
+    is_str(doc_get_str(goal, "measured_at", ""), "2026-01-02", "with its date");
+    arena_free(&x.call.arena);
+    arena_free(&a);
+    host.measured = NULL;
 }
 
 static void test_config(void) {
@@ -225,6 +244,7 @@ int main(void) {
     test_list();
     test_conditions();
     test_telemetry();
+    test_goals();
     test_config();
     host_close(&host);
     char folder[] = "/tmp/suan-list-XXXXXX", command[64];

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { call, useQuery } from "./api";
 import { Fields, Values, allGood, bodyOf, editable } from "./form";
-import { digits, when } from "./format";
+import { digits } from "./format";
 import { label, t, titled, word } from "./i18n";
 import { schema, fieldsOf } from "./schema";
 import { useStore } from "./store";
@@ -20,6 +20,7 @@ interface Goal {
   doc: string;
   measured?: number;
   measured_at?: string;
+  commit?: string;
 }
 interface Cap {
   name: string;
@@ -68,7 +69,7 @@ function Goals({ goals }: { goals: Goal[] }) {
                 <td><b>{g.name}</b><p class="dim small">{g.doc}</p></td>
                 <td class="r num nowrap"><span class="dim">{t(g.better === "lower" ? "lower" : "higher")}</span> {digits(g.target)}<span class="unit">{g.unit}</span></td>
                 <td class="r num nowrap">{g.stretch === undefined ? "–" : digits(g.stretch)}<span class="unit">{g.unit}</span></td>
-                <td class="r num nowrap">{g.measured === undefined ? <span class="dim">{t("not_measured")}</span> : <span class={met ? "goodtext" : "badtext"} title={when(g.measured_at)}>{digits(g.measured)}<span class="unit">{g.unit}</span></span>}</td>
+                <td class="r num nowrap">{g.measured === undefined ? <span class="dim">{t("not_measured")}</span> : <span class={met ? "goodtext" : "badtext"} title={`${g.measured_at ?? ""} ${g.commit ?? ""}`}>{digits(g.measured)}<span class="unit">{g.unit}</span></span>}</td>
                 <td><code>{g.measured_by}</code></td>
               </tr>
             );

@@ -45,17 +45,17 @@ function bytes(v: number): Shown {
 
 const UNITS: Record<string, (v: number) => Shown> = {
   W: (v) => scaled(v, "W"),
-  kWh: (v) => (Math.abs(v) >= 1000 ? scaled(v * 1000, "Wh") : Math.abs(v) >= 1 || v === 0 ? { n: digits(v), u: "kWh" } : { n: digits(v * 1000), u: "Wh" }),
-  kg: (v) => (Math.abs(v) >= 1000 ? { n: digits(v / 1000), u: "t" } : Math.abs(v) >= 1 || v === 0 ? { n: digits(v), u: "kg" } : { n: digits(v * 1000), u: "g" }),
+  kWh: (v) => (Math.abs(v) >= 1000 ? scaled(v * 1000, "Wh") : Math.abs(v) >= 1 || v === 0 ? { n: digits(v), u: "kWh" } : Math.abs(v) >= 1e-6 ? { n: digits(v * 1000), u: "Wh" } : { n: digits(v * 3.6e6), u: "J" }),
+  kg: (v) => (Math.abs(v) >= 1000 ? { n: digits(v / 1000), u: "t" } : Math.abs(v) >= 1 || v === 0 ? { n: digits(v), u: "kg" } : Math.abs(v) >= 1e-4 ? { n: digits(v * 1e3), u: "g" } : Math.abs(v) >= 1e-6 ? { n: digits(v * 1e6), u: "mg" } : { n: digits(v * 1e9), u: "µg" }),
   "g/h": (v) => (Math.abs(v) >= 1e6 ? { n: digits(v / 1e6), u: "t/h" } : Math.abs(v) >= 1000 ? { n: digits(v / 1000), u: "kg/h" } : { n: digits(v), u: "g/h" }),
   "kg/kWh": (v) => ({ n: digits(v * 1000), u: "g/kWh" }),
   B: bytes,
   "bit/s": (v) => scaled(v, "bit/s"),
   us: (v) => (Math.abs(v) >= 1e6 ? { n: digits(v / 1e6), u: "s" } : Math.abs(v) >= 1000 ? { n: digits(v / 1000), u: "ms" } : { n: digits(v), u: "µs" }),
-  s: (v) => (Math.abs(v) >= 60 ? { n: span(v), u: "" } : { n: digits(v), u: "s" }),
+  s: (v) => (Math.abs(v) >= 60 ? { n: span(v), u: "" } : v !== 0 && Math.abs(v) < 1 ? { n: digits(v * 1000), u: "ms" } : { n: digits(v), u: "s" }),
   degC: (v) => ({ n: v.toFixed(1), u: "°C" }),
   deg: (v) => ({ n: v.toFixed(2), u: "°" }),
-  CNY: (v) => ({ n: digits(v), u: "CNY" }),
+  CNY: (v) => ({ n: v > 0 && v < 1e-5 ? "<0.00001" : digits(v), u: "CNY" }),
   "J/K": (v) => scaled(v, "J/K"),
   "1": (v) => ({ n: digits(v), u: "" }),
 };
@@ -75,6 +75,7 @@ export function text(value: number | null | undefined, unit: string, name = ""):
 
 export function span(seconds: number): string {
   const s = Math.round(seconds);
+  if (seconds > 0 && seconds < 0.95) return Math.max(1, Math.round(seconds * 1000)) + "ms";
   if (s < 60) return (seconds < 10 ? seconds.toFixed(1) : String(s)) + "s";
   if (s < 3600) return `${Math.floor(s / 60)}m${String(s % 60).padStart(2, "0")}s`;
   if (s < 86400) return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}m`;

@@ -81,7 +81,7 @@ const strings = {
   link_use: ["Link in use", "在用链路"],
   no_centres: ["The estate has no centre yet.", "资产中还没有算力中心。"],
   no_centres_hint: ["Import one: suan estate import FILE", "导入：suan estate import 文件"],
-  no_points: ["Not measured yet", "尚无测量值"],
+  no_points: ["No history yet", "尚无历史"],
   cut_off_n: ["{n} cut off", "{n} 个失联"],
   all_up: ["all up", "全部在线"],
   up_of: ["{a} of {b} up", "{a} / {b} 在线"],

@@ -158,7 +158,7 @@ function TaskPanel({ task }: { task: Obj }) {
         <div><dt>{t("command")}</dt><dd><code class="wrap">{task.argv.join(" ")}</code></dd></div>
         {task.result && <div><dt>{t("result")}</dt><dd><code class="wrap">{task.result}</code></dd></div>}
         {task.reason && <div><dt>{t("reason")}</dt><dd class="wrap">{task.reason}</dd></div>}
-        {task.why && <div><dt>{t("why_here")}</dt><dd><WhyHere task={task} /></dd></div>}
+        {task.why && <div class="wide"><dt>{t("why_here")}</dt><dd><WhyHere task={task} /></dd></div>}
         {task.account.cpu_source !== "none" && <div class="wide"><dt>{t("account")}</dt><dd><Account of={task.account} /></dd></div>}
       </dl>
       <Log task={task} />

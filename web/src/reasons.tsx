@@ -46,13 +46,13 @@ export function Candidates({ reasons }: { reasons: { policy: string; centre: str
               <th>{t("centre")}</th>
               <th class="r">{t("score")}</th>
               <th class="stackcol" />
-              {terms.map(([k, l]) => <th class="r" key={k}><i class={`key ${k}`} />{t(l)}</th>)}
+              {terms.map(([k, l]) => <th class="r term" key={k}><i class={`key ${k}`} />{t(l)}</th>)}
             </tr>
           </thead>
           <tbody>
             {rows.map((c) => (
               <tr key={c.centre} class={c.centre === reasons.centre ? "won" : c.refused ? "out" : ""}>
-                <td><ObjectLink path={"centre/" + c.centre}>{c.centre}</ObjectLink>{c.centre === reasons.centre && <span class="wontag">{t("chosen")}</span>}</td>
+                <td class="nowrap"><ObjectLink path={"centre/" + c.centre}>{c.centre}</ObjectLink>{c.centre === reasons.centre && <span class="wontag">{t("chosen")}</span>}</td>
                 {c.refused ? (
                   <td colSpan={7} class="dim">{c.refused}</td>
                 ) : (
@@ -63,9 +63,9 @@ export function Candidates({ reasons }: { reasons: { policy: string; centre: str
                         : money(c.score)}
                     </td>
                     <td class="stackcol">
-                      <span class="stack">{terms.map(([k]) => <i key={k} class={k} style={{ width: `${((c[k] ?? 0) / most) * 100}%` }} />)}</span>
+                      <span class="stack" title={terms.map(([k, l]) => `${t(l)} ${money(c[k])}`).join(" · ")}>{terms.map(([k]) => <i key={k} class={k} style={{ width: `${((c[k] ?? 0) / most) * 100}%` }} />)}</span>
                     </td>
-                    {terms.map(([k]) => <td class="r num" key={k}>{money(c[k])}</td>)}
+                    {terms.map(([k]) => <td class="r num term" key={k}>{money(c[k])}</td>)}
                   </>
                 )}
               </tr>
@@ -73,6 +73,7 @@ export function Candidates({ reasons }: { reasons: { policy: string; centre: str
           </tbody>
         </table>
       </div>
+      <p class="dim small termkeys">{terms.map(([k, l]) => <span key={k}><i class={`key ${k}`} />{t(l)}</span>)}</p>
       <p class="dim small">
         {t("policy")} <b>{reasons.policy}</b>. {meaning[reasons.policy] ? t(meaning[reasons.policy]) + " " : ""}{t("in_cny")}
       </p>
