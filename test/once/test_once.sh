@@ -13,6 +13,7 @@ ok() { # STATUS NAME
         failed=1
         echo "not ok $count - $2"
         tail -40 "$box/out" | sed 's/^/# /'
+        left | sed 's/^/#   left: /'
     fi
 }
 left() { # what is still there of this run: processes (they carry our mark), groups, mounts, state
