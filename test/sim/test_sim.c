@@ -13,7 +13,7 @@
 #include "tap.h"
 
 static const int64_t T0 = 1767225600000000, SECOND = 1000000; /* 2026-01-01 */
-enum { FAULTS_S = 2400, END_S = 14400, LOOK_S = 5, TEXT = 32768 };
+enum { FAULTS_S = 2400, END_S = 60000, LOOK_S = 5, TEXT = 32768 };
 
 struct sim {
     struct loop *loop;
@@ -53,13 +53,17 @@ static void estate_make(struct sim *s, char *text) {
                      "  - name: c%d\n    grid: %s\n    pue_ratio: 1.2\n    agent: [{name: a, centre: c%d, backend: twin}]\n"
                      "    hall:\n      - name: h\n        rack:\n",
                      c, pick(s, 0, 1) ? "a" : "b", c);
-        for (int r = 0; r < racks; r++)
+        for (int r = 0; r < racks; r++) {
+            /* One draw a statement: the order of arguments is the compiler's. */
+            int budget = (int)pick(s, 700, 2500), limit = (int)pick(s, 1500, 9000);
+            int big = (int)pick(s, 1, 4), small = (int)pick(s, 1, 3);
             n += sprintf(text + n,
                          "          - name: r%d\n            budget_w: %d\n            pdu: [{name: p, limit_w: %d}]\n"
                          "            node:\n"
                          "              - {name: 'n[1-%d]', model: big, priority: 3}\n"
                          "              - {name: 'm[1-%d]', model: small, priority: 7}\n",
-                         r, (int)pick(s, 700, 2500), (int)pick(s, 1500, 9000), (int)pick(s, 1, 4), (int)pick(s, 1, 3));
+                         r, budget, limit, big, small);
+        }
     }
     n += sprintf(text + n, "link:\n");
     for (int x = 0; x < centres; x++)
@@ -76,10 +80,12 @@ static void job_make(struct sim *s, int number, char *text) {
     for (int l = 0; l < layers; l++) {
         int width = (int)pick(s, 1, 5);
         for (int t = 0; t < width; t++) {
+            int core_s = (int)pick(s, 1, 4000), cores = (int)pick(s, 1, 16);
+            bool checkpoints = pick(s, 0, 1);
             n += sprintf(text + n,
                          "  - name: t%d-%d\n    argv: [work]\n    env: [SUAN_CORE_S=%d]\n    cores: %d\n"
-                         "    memory_bytes: 64 MiB\n    time_limit_us: 4h\n    outputs: [out]\n    checkpoints: %s\n",
-                         l, t, (int)pick(s, 1, 4000), (int)pick(s, 1, 16), pick(s, 0, 1) ? "true" : "false");
+                         "    memory_bytes: 64 MiB\n    time_limit_us: 24h\n    outputs: [out]\n    checkpoints: %s\n",
+                         l, t, core_s, cores, checkpoints ? "true" : "false");
             if (l)
                 n += sprintf(text + n, "    inputs: [t%d-%d/out]\n", l - 1, (int)pick(s, 0, (uint64_t)before - 1));
         }
@@ -242,9 +248,14 @@ static void judge_jobs(struct sim *s) {
         if (j->tasks_done != j->tasks)
             broke(s, "not every task of it is done:", i);
     }
-    for (oid i = 0; (i = estate_next(e, "task", i));)
-        if (estate_get(e, i, task)->account.cpu_s <= 0)
+    for (oid i = 0; (i = estate_next(e, "task", i));) {
+        const struct task *t = estate_get(e, i, task);
+        if (t->state != TASK_DONE)
+            printf("#   task/%s: state %d, attempt %lld, %lld cores, %s\n", estate_name(e, i), t->state,
+                   (long long)t->attempt, (long long)t->cores, t->reason);
+        else if (t->account.cpu_s <= 0)
             broke(s, "no CPU time accounted to", i);
+    }
     if (jobs != s->jobs)
         broke(s, "a job is lost", 0);
 }
@@ -319,6 +330,7 @@ static uint64_t run(uint64_t seed, struct sim *out) {
 int main(int argc, char **argv) {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 50;
     int jobs = 0, faults = 0;
+    uint64_t universes = 0;
     for (uint64_t seed = first; seed < first + count; seed++) {
         struct sim s, again;
         char name[400];
@@ -327,11 +339,12 @@ int main(int argc, char **argv) {
                  *s.broken ? ": " : "", s.broken);
         if (!ok(!*s.broken, name))
             printf("#   repeat: test_sim %llu 1\n", (unsigned long long)seed);
+        universes = hash_once(&hash, sizeof hash, universes);
         jobs += s.jobs;
         faults += s.faults;
         if (seed % 10 == 0 || count == 1)
             ok(run(seed, &again) == hash, "and the same seed ends in the same state");
     }
-    printf("# %d jobs, %d faults\n", jobs, faults);
+    printf("# %d jobs, %d faults, all universes %016llx\n", jobs, faults, (unsigned long long)universes);
     return tap_done();
 }
