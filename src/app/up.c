@@ -11,11 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "app/app.h"
+#include "app/client.h"
 #include "core/log.h"
 #include "core/loop.h"
 
-enum { CHILDREN_MAX = 66, ARGS_MAX = 24, GRACE_US = 20000000, LOOK_US = 20000, READY_US = 60000000 };
+enum { CHILDREN_MAX = 66, ARGS_MAX = 24, GRACE_US = 20000000, LOOK_US = 20000, READY_US = 60000000, GREET_US = 15000000 };
 enum { BACKOFF_US = 200000, BACKOFF_MAX_US = 10000000, STEADY_US = 2000000 };
 
 struct up;
@@ -207,13 +207,47 @@ static void once_start(struct up *u) {
     service_start(s);
 }
 
-static void greet(const struct up *u, const struct doc *d) {
-    printf("\n  Suan is up: %zu agents, one controller.\n\n  console   %s/   (token: %s/token)\n\n  try       suan centre list%s%s\n"
-           "            suan job submit share/jobs/hello.yaml%s%s\n            suan explain job/hello%s%s\n\n  stop      Ctrl-C\n\n",
-           u->n - 1, doc_get_str(d, "url", ""), u->state, u->o->state ? " --state " : "", u->o->state ? u->o->state : "",
-           u->o->state ? " --state " : "", u->o->state ? u->o->state : "", u->o->state ? " --state " : "",
-           u->o->state ? u->o->state : "");
-    fflush(stdout);
+/* How many agents are connected, as the API says; -1 when it does not say. */
+static int connected(const struct up *u) {
+    struct options o = {.state = u->state};
+    struct client *c = NULL;
+    struct arena a = ARENA_INIT;
+    struct doc *d = NULL;
+    int n = -1;
+    if (!client_open(&o, &c, NULL) && !client_doc(c, "agent?state=connected&fields=state", NULL, &a, &d, NULL))
+        n = (int)doc_get_int(d, "count", -1);
+    client_close(c);
+    arena_free(&a);
+    return n;
+}
+
+static void try_line(const struct up *u, const char *head, const char *words) {
+    char here[APP_PATH] = "";
+    size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
+    const char *self = n > 1 && !strncmp(u->self, here, n) && u->self[n] == '/' ? u->self + n + 1 : u->self;
+    printf("  %-9s %s %s%s%s\n", head, self, words, u->o->state ? " --state " : "", u->o->state ? u->o->state : "");
+}
+
+/* Last on the screen: when every agent is there, or after a while without the ones that are missing. */
+static void greet(void *ctx) {
+    struct up *u = ctx;
+    struct arena a = ARENA_INIT;
+    struct doc *d = NULL;
+    int want = (int)u->n - 1, have = connected(u);
+    if (have < want && loop_mono_us(u->loop) - u->begun_us < GREET_US) {
+        timer_mono_in(u->loop, &u->look, 5 * LOOK_US, greet, u);
+        return;
+    }
+    if (!controller_read(u->state, &a, &d, NULL)) {
+        printf("\n  Suan is up: one controller, %d of %d agents.\n\n  %-9s %s/   (token: %s/token)\n\n", have, want, "console",
+               doc_get_str(d, "url", ""), u->state);
+        try_line(u, "try", "centre list");
+        try_line(u, "", "job submit share/jobs/hello.yaml");
+        try_line(u, "", "explain job/hello");
+        printf("\n  %-9s Ctrl-C\n\n", "stop");
+        fflush(stdout);
+    }
+    arena_free(&a);
 }
 
 /* The controller says that it is ready by its file. */
@@ -233,7 +267,7 @@ static void look(void *ctx) {
         if (u->o->once)
             once_start(u);
         else
-            greet(u, d);
+            greet(u);
     } else if (loop_mono_us(u->loop) - u->begun_us > READY_US) {
         u->rc = err_set(u->e, E_TIMEOUT, "the controller was not ready after %d s", READY_US / 1000000);
         stop(u);
