@@ -204,5 +204,5 @@ void placement_act(struct host *h, void *state, const struct plan *plan) {
         if (estate_alive(h->estate, own->placed[i].task) &&
             estate_get(h->estate, own->placed[i].task, task)->state == TASK_PLACED)
             reconcile_start(p, own->placed[i].task);
-    reconcile_agents(p, plan);
+    reconcile_agents(p);
 }

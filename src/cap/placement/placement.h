@@ -9,6 +9,7 @@
 #ifndef SUAN_CAP_PLACEMENT_H
 #define SUAN_CAP_PLACEMENT_H
 
+#include "base/map.h"
 #include "base/vec.h"
 #include "core/host.h"
 #include "device/class/executor.h"
@@ -29,6 +30,7 @@ struct known_agent {
     int64_t lease_until_mono_us; /* leases are measured by the clock that no clock step moves, as the agent does */
     int64_t granted_us;          /* the longest lease it may be counting on */
     bool is_away;
+    bool is_unsure;              /* something may not have reached it: compare lists again */
 };
 
 struct placement {
@@ -82,7 +84,7 @@ int job_build(struct placement *p, struct txn *t, const struct doc *d, const cha
 void reconcile_report(void *ctx, oid agent, const struct exec_report *r);
 void reconcile_start(struct placement *p, oid task); /* send start to the task's agent */
 void reconcile_stop(struct placement *p, oid task, oid agent, int64_t attempt);
-void reconcile_agents(struct placement *p, const struct plan *plan);
+void reconcile_agents(struct placement *p);
 void reconcile_tick(void *ctx); /* leases: renew, lapse */
 struct known_agent *agent_known(struct placement *p, oid agent);
 

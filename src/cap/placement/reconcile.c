@@ -37,9 +37,12 @@ static struct errand *errand_new(struct placement *p, oid agent, void (*done)(st
 
 static void send(struct errand *x, const char *verb) { device_submit(x->p->host->devices, x->agent, verb, &x->r); }
 
+/* A stop or a forget that may not have arrived: what the executor still holds is compared again at the next tick. */
 static void errand_done(struct device_request *r, int rc) {
-    (void)rc; /* the next reconcile does it again */
-    free(r->ctx);
+    struct errand *x = r->ctx;
+    if (rc && rc != E_NOTFOUND)
+        agent_known(x->p, x->agent)->is_unsure = true;
+    free(x);
 }
 
 void reconcile_stop(struct placement *p, oid task, oid agent, int64_t attempt) {
@@ -259,37 +262,55 @@ void reconcile_report(void *ctx, oid agent, const struct exec_report *r) {
 
 /* -- agreement after a connection -- */
 
-static bool listed(const struct doc *reports, const char *task, int64_t attempt) {
+/* What it holds, then what we thought it holds and it does not. An attempt that began after we asked need not be in the
+ * answer, which may be slower than a report: of that one the next list tells. */
+static void agree(struct placement *p, oid agent, const struct doc *reports, int64_t asked_us) {
+    struct estate *s = p->host->estate;
+    struct map attempts = {0}; /* that it holds, by task */
     doc_each(d, reports) {
-        if (!strcmp(doc_get_str(d, "task", ""), task) && doc_get_int(d, "attempt", 0) == attempt)
-            return true;
+        struct exec_report rep = {0};
+        struct field_env env = estate_env(s);
+        map_put(&attempts, doc_get_str(d, "task", ""), NULL)->value.num = (uint64_t)doc_get_int(d, "attempt", 0);
+        if (!table_read(&table_exec_report, &rep, d, "list", &env, TABLE_RESTORE, NULL))
+            reconcile_report(p, agent, &rep);
     }
-    return false;
+    for (oid i = 0; (i = estate_next(s, "task", i));) {
+        const struct task *t = estate_get(s, i, task);
+        if (t->agent != agent || (t->state != TASK_PLACED && t->state != TASK_RUNNING))
+            continue;
+        const struct map_entry *held = map_get(&attempts, estate_name(s, i));
+        if (held && held->value.num == (uint64_t)t->attempt)
+            continue;
+        if (t->state == TASK_PLACED)
+            reconcile_start(p, i);
+        else if (t->started_us < asked_us)
+            task_retry(p, i, "its agent came back without it");
+        else
+            agent_known(p, agent)->is_unsure = true;
+    }
+    map_free(&attempts);
 }
 
 static void list_done(struct device_request *r, int rc) {
     struct errand *x = r->ctx;
-    struct placement *p = x->p;
-    struct estate *s = p->host->estate;
     const struct doc *reports = rc ? NULL : x->list.reports;
-    if (!rc && reports && reports->type == DOC_SEQ && estate_alive(s, x->agent)) {
-        doc_each(d, reports) {
-            struct exec_report rep = {0};
-            struct field_env env = estate_env(s);
-            if (!table_read(&table_exec_report, &rep, d, "list", &env, TABLE_RESTORE, NULL))
-                reconcile_report(p, x->agent, &rep);
-        }
-        for (oid i = 0; (i = estate_next(s, "task", i));) {
-            const struct task *t = estate_get(s, i, task);
-            if (t->agent != x->agent || listed(reports, estate_name(s, i), t->attempt))
-                continue;
-            if (t->state == TASK_PLACED)
-                reconcile_start(p, i);
-            else if (t->state == TASK_RUNNING)
-                task_retry(p, i, "its agent came back without it");
-        }
+    if (!estate_alive(x->p->host->estate, x->agent)) {
+        free(x);
+        return;
     }
+    if (reports && reports->type == DOC_SEQ)
+        agree(x->p, x->agent, reports, x->sent_us);
+    else
+        agent_known(x->p, x->agent)->is_unsure = true;
     free(x);
+}
+
+static void list_send(struct placement *p, oid agent) {
+    struct errand *x = errand_new(p, agent, list_done);
+    agent_known(p, agent)->is_unsure = false;
+    x->r.in = NULL;
+    x->r.out = &x->list;
+    send(x, "list");
 }
 
 struct known_agent *agent_known(struct placement *p, oid agent) {
@@ -331,9 +352,8 @@ static void away_seen(struct placement *p, struct known_agent *k, bool is_away) 
     k->is_away = is_away;
 }
 
-void reconcile_agents(struct placement *p, const struct plan *plan) {
+void reconcile_agents(struct placement *p) {
     struct estate *s = p->host->estate;
-    (void)plan;
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         const struct agent *a = estate_get(s, i, agent);
         struct known_agent *k = agent_known(p, i);
@@ -342,10 +362,7 @@ void reconcile_agents(struct placement *p, const struct plan *plan) {
             continue;
         k->epoch = a->epoch;
         lease_send(p, i);
-        struct errand *x = errand_new(p, i, list_done);
-        x->r.in = NULL;
-        x->r.out = &x->list;
-        send(x, "list");
+        list_send(p, i);
         function_redeploy(p, i);
     }
 }
@@ -378,11 +395,14 @@ void reconcile_tick(void *ctx) {
     int64_t now = loop_now_us(p->host->loop);
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         const struct agent *a = estate_get(s, i, agent);
-        if (a->state == AGENT_CONNECTED)
+        if (a->state == AGENT_CONNECTED) {
             lease_send(p, i);
-        else if (a->state == AGENT_AWAY &&
-                 loop_mono_us(p->host->loop) > agent_known(p, i)->lease_until_mono_us + p->config->lease_margin_us)
+            if (agent_known(p, i)->is_unsure)
+                list_send(p, i);
+        } else if (a->state == AGENT_AWAY &&
+                   loop_mono_us(p->host->loop) > agent_known(p, i)->lease_until_mono_us + p->config->lease_margin_us) {
             lapse(p, i);
+        }
     }
     /* A start whose answer was lost is sent again: same attempt, so it cannot run twice. */
     for (oid i = 0; (i = estate_next(s, "task", i));) {

@@ -1,0 +1,184 @@
+/* Placement against executors that lose answers, jobs that fail wide, jobs that have ended and are kept, or not: the
+ * whole house over the twin, in virtual time. */
+#include "app/house.h"
+#include "cap/placement/placement.h"
+#include "device/twin/executor.h"
+#include "tap.h"
+
+static const int64_t T0 = 1767225600000000, SECOND = 1000000;
+static const char one_centre[] =
+    "estate: one\n"
+    "model:\n  - {name: m, cores: 64, memory_bytes: 256 GiB, power_curve_w: [100, 430]}\n"
+    "centre:\n"
+    "  - name: a\n    agent: [{name: a, centre: a, backend: twin}]\n"
+    "    hall: [{name: h, rack: [{name: r, node: [{name: n, model: m}]}]}]\n";
+
+struct room {
+    struct loop *loop;
+    struct house house;
+    struct estate *s;
+    oid agent;
+};
+
+static bool room_open(struct room *m) {
+    struct err e = {0};
+    struct arena a = ARENA_INIT;
+    struct doc *d;
+    uint64_t revision;
+    memset(m, 0, sizeof *m);
+    m->loop = loop_new(LOOP_VIRTUAL, T0);
+    int rc = house_open(&m->house, m->loop, NULL, 1, &e);
+    if (!rc)
+        rc = yaml_parse(&a, "one", one_centre, strlen(one_centre), NULL, &d, &e);
+    struct txn *t = rc ? NULL : estate_begin(m->house.host.estate);
+    if (!rc && !(rc = txn_import(t, d, "one", &e)))
+        rc = txn_commit(t, "test", "test", &revision, &e);
+    if (!rc)
+        rc = house_start(&m->house, 1, &e);
+    arena_free(&a);
+    if (rc)
+        printf("# %s %s\n", e.place, e.message);
+    m->s = m->house.host.estate;
+    m->agent = rc ? 0 : estate_next(m->s, "agent", 0);
+    if (!rc)
+        loop_run_until(m->loop, T0 + 10 * SECOND);
+    return !rc;
+}
+
+static void room_close(struct room *m) {
+    house_close(&m->house);
+    loop_free(m->loop);
+}
+
+static void later(struct room *m, int64_t seconds) { loop_run_until(m->loop, loop_now_us(m->loop) + seconds * SECOND); }
+
+/* -- calls -- */
+
+struct asked {
+    struct call c;
+    bool done;
+    int rc;
+};
+
+static void answered(struct call *c, int rc) {
+    struct asked *a = c->transport_ctx;
+    a->done = true;
+    a->rc = rc;
+}
+
+/* `body` is JSON. */
+static int ask(struct room *m, const char *on, const char *object, const char *verb, const char *body) {
+    struct asked a = {0};
+    struct doc *d = NULL;
+    a.c.host = &m->house.host;
+    a.c.who.role = ROLE_ADMIN;
+    strcpy(a.c.who.name, "test");
+    a.c.answer = answered;
+    a.c.transport_ctx = &a;
+    if (body && json_parse(&a.c.arena, "test", body, strlen(body), NULL, &d, &a.c.err))
+        printf("# %s\n", a.c.err.message);
+    call_start(&a.c, on, object, verb, d, "test");
+    while (!a.done)
+        loop_turn(m->loop, SECOND);
+    if (a.rc)
+        printf("# %s %s: %s\n", on, verb, a.c.err.message);
+    text_free(&a.c.raw);
+    arena_free(&a.c.arena);
+    return a.rc;
+}
+
+/* One job of `n` tasks of so many core seconds each. */
+static int submit(struct room *m, const char *name, int n, int core_s) {
+    char body[600];
+    snprintf(body, sizeof body,
+             "{\"job\": {\"job\": \"%s\", \"type\": \"batch\", \"tasks\": [{\"name\": \"t-{i}\", \"for\": {\"i\": \"1..%d\"}, "
+             "\"argv\": [\"work\"], \"env\": [\"SUAN_CORE_S=%d\"], \"memory_bytes\": \"64 MiB\"}]}}",
+             name, n, core_s);
+    return ask(m, "job", NULL, "submit", body);
+}
+
+static int job_state(struct room *m, const char *name) {
+    oid id = estate_find(m->s, "job", name);
+    return id ? estate_get(m->s, id, job)->state : -1;
+}
+
+static void fault(struct room *m, const char *verb) {
+    char spec[96];
+    struct err e = {0};
+    snprintf(spec, sizeof spec, "fault:rate_ratio=1,when=before,what=unavail,verb=%s", verb);
+    if (device_filter(m->house.host.devices, m->agent, spec, &e))
+        printf("# %s\n", e.message);
+}
+
+static void heal(struct room *m) { device_unfilter(m->house.host.devices, m->agent, "fault", NULL); }
+
+/* -- what the executor holds -- */
+
+struct listing {
+    struct device_request r;
+    struct exec_list out;
+    size_t n, n_live;
+    bool done;
+};
+
+static void listed(struct device_request *r, int rc) {
+    struct listing *x = r->ctx;
+    x->done = true;
+    for (struct doc *d = rc || !x->out.reports ? NULL : x->out.reports->list.first; d; d = d->next) {
+        const char *state = doc_get_str(d, "state", "");
+        x->n++;
+        x->n_live += !strcmp(state, "running") || !strcmp(state, "fetching");
+    }
+}
+
+static struct listing held(struct room *m) {
+    struct listing x = {.r = {.done = listed}};
+    x.r.out = &x.out;
+    x.r.ctx = &x;
+    device_submit(m->house.host.devices, m->agent, "list", &x.r);
+    while (!x.done)
+        loop_turn(m->loop, SECOND);
+    return x;
+}
+
+static void test_lost_answers(void) {
+    struct room m;
+    if (!ok(room_open(&m), "a centre"))
+        return;
+    is_int(submit(&m, "cut", 1, 60), 0, "a job of a minute");
+    later(&m, 50);
+    is_int(job_state(&m, "cut"), JOB_RUNNING, "runs");
+    twin_executor_cut(&m.house.host, m.agent, true, NULL);
+    later(&m, 20); /* it ends, unheard */
+    fault(&m, "list");
+    twin_executor_cut(&m.house.host, m.agent, false, NULL);
+    later(&m, 5);
+    is_int(job_state(&m, "cut"), JOB_RUNNING, "its end is not heard of: the list was lost");
+    heal(&m);
+    later(&m, 30);
+    is_int(job_state(&m, "cut"), JOB_DONE, "the list is asked for again");
+
+    fault(&m, "forget");
+    is_int(submit(&m, "kept", 3, 10), 0, "three tasks, whose ends");
+    later(&m, 60);
+    is_int(job_state(&m, "kept"), JOB_DONE, "are heard of,");
+    heal(&m);
+    later(&m, 60);
+    is_int(held(&m).n, 0, "and forgotten by the executor, although it was not reached at first");
+
+    is_int(submit(&m, "endless", 3, 100000), 0, "three long tasks");
+    later(&m, 20);
+    fault(&m, "stop");
+    is_int(ask(&m, "job", "endless", "cancel", NULL), 0, "are cancelled while the executor is not reached");
+    later(&m, 20);
+    is_int(held(&m).n_live, 3, "and run on,");
+    heal(&m);
+    later(&m, 60);
+    is_int(held(&m).n, 0, "until it is");
+    room_close(&m);
+}
+
+int main(void) {
+    test_lost_answers();
+    return tap_done();
+}
