@@ -12,6 +12,7 @@ export async function launch(program = process.env.CHROMIUM ?? "chromium") {
   const profile = mkdtempSync(join(tmpdir(), "suan-web-"));
   const child = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], {
     stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
+    detached: true, // a process group of its own: its helpers end with it
     env: { ...process.env, HOME: profile, TZ: "Asia/Shanghai" },
   });
   const gone = new Promise((_, no) => {
@@ -54,9 +55,9 @@ export async function launch(program = process.env.CHROMIUM ?? "chromium") {
     async close() {
       child.removeAllListeners("exit");
       const ended = new Promise((yes) => child.once("exit", yes));
-      child.kill("SIGKILL");
+      process.kill(-child.pid, "SIGKILL");
       await ended;
-      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     },
   };
 }
