@@ -105,6 +105,7 @@ def main():
         print(f"# {name} took {time.monotonic() - begin:.1f} s", file=sys.stdout if a.tap else sys.stderr, flush=True)
     if a.tap:
         print(f"1..{len(all_rows)}")
+        return 1 if any(tap_line(0, r).startswith("not") for r in all_rows) else 0
     if a.record:
         record([r for r in all_rows if r["value"] is not None], a.quick)
     return 0 if all(r["ok"] for r in all_rows) else 1
