@@ -17,6 +17,11 @@ static double term(const struct candidate *c, size_t i) {
     return *(const double *)((const char *)c + terms[i].offset);
 }
 
+/* What `spread` puts before the money is a count: the money alone is worth showing. */
+static double shown(const struct decision *d, const struct candidate *c) {
+    return strcmp(d->policy, "spread") ? c->score_cny : c->score_cny - c->same_job * SPREAD_CNY;
+}
+
 void sched_explain(struct decision *d, uint32_t best, const struct estate *s) {
     const struct candidate *b = &d->candidates[best], *second = NULL;
     uint32_t possible = 0;
@@ -36,12 +41,16 @@ void sched_explain(struct decision *d, uint32_t best, const struct estate *s) {
     for (size_t i = 1; i < sizeof terms / sizeof terms[0]; i++)
         if (term(second, i) - term(b, i) > term(second, most) - term(b, most))
             most = i;
-    if (second->score_cny <= b->score_cny)
+    if (second->same_job > b->same_job && !strcmp(d->policy, "spread"))
+        snprintf(d->why, sizeof d->why, "%s is best of %u under %s: it runs %.0f tasks of the job, %s runs %.0f",
+                 estate_name(s, b->centre), possible, d->policy, b->same_job, estate_name(s, second->centre),
+                 second->same_job);
+    else if (second->score_cny <= b->score_cny)
         snprintf(d->why, sizeof d->why, "%s and %s tie under %s; the lower name wins", estate_name(s, b->centre),
                  estate_name(s, second->centre), d->policy);
     else
         snprintf(d->why, sizeof d->why, "%s is best of %u under %s: %.3g against %.3g at %s, mostly %s",
-                 estate_name(s, b->centre), possible, d->policy, b->score_cny, second->score_cny,
+                 estate_name(s, b->centre), possible, d->policy, shown(d, b), shown(d, second),
                  estate_name(s, second->centre), terms[most].word);
 }
 

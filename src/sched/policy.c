@@ -28,7 +28,7 @@ static double score_nearest(const struct candidate *c, const struct offer *o) {
 }
 static double score_spread(const struct candidate *c, const struct offer *o) {
     /* A million CNY a neighbour: money only decides between equally empty centres. */
-    return c->same_job * 1e6 + score_balanced(c, o);
+    return c->same_job * SPREAD_CNY + score_balanced(c, o);
 }
 
 static const struct policy policies[] = {

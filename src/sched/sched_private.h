@@ -4,6 +4,8 @@
 
 #include "sched/sched.h"
 
+#define SPREAD_CNY 1e6 /* for `spread`: one task of the same job counts for more than any money */
+
 struct slot { /* one node */
     oid node, centre;
     int64_t cores, cores_free, memory_bytes, memory_free_bytes;
