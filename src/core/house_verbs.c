@@ -57,18 +57,24 @@ static int end(struct call *c, struct txn *t, int rc, const char *why) {
     return rc;
 }
 
+/* Work is made, moved and ended by its own verbs: a change by hand would leave reserved cores and running processes. */
+static int by_hand(struct call *c, const char *what) {
+    if (!(c->kind->flags & KIND_RUNTIME))
+        return 0;
+    err_set(&c->err, E_INVAL, "a %s is not %s by hand", c->kind->name, what);
+    err_hint(&c->err, "suan job submit FILE makes jobs, tasks and functions; job cancel and job delete end them");
+    return E_INVAL;
+}
+
 static int verb_create(struct call *c) {
     static const char *const own[] = {"name", "parent", NULL};
     const char *name = doc_get_str(c->body, "name", NULL), *parent_path = doc_get_str(c->body, "parent", NULL);
     oid parent = 0, id;
     if (!name)
         return err_set(&c->err, E_INVAL, "name is missing: what shall the %s be called?", c->kind->name);
-    if (c->kind->flags & KIND_RUNTIME) {
-        err_set(&c->err, E_INVAL, "a %s is not created by hand", c->kind->name);
-        err_hint(&c->err, "suan job submit FILE makes jobs, tasks and functions");
-        return E_INVAL;
-    }
-    int rc = parent_path ? estate_lookup_path(c->host->estate, parent_path, &parent, &c->err) : 0;
+    int rc = by_hand(c, "created");
+    if (!rc && parent_path)
+        rc = estate_lookup_path(c->host->estate, parent_path, &parent, &c->err);
     if (rc)
         return rc;
     struct txn *t = estate_begin(c->host->estate);
@@ -78,15 +84,21 @@ static int verb_create(struct call *c) {
 
 static int verb_set(struct call *c) {
     static const char *const own[] = {"name", "parent", NULL};
+    int rc = by_hand(c, "changed");
+    if (rc)
+        return rc;
     struct txn *t = estate_begin(c->host->estate);
     return end(c, t, txn_set(t, c->object, without(c, own), c->source, &c->err), "set");
 }
 
 static int verb_delete(struct call *c) {
     const char *tree = doc_get_str(c->body, "tree", "");
+    int rc = by_hand(c, "deleted");
+    if (rc)
+        return rc;
     struct txn *t = estate_begin(c->host->estate);
-    int rc = *tree || doc_get_bool(c->body, "tree", false) ? txn_delete_tree(t, c->object, &c->err)
-                                                           : txn_delete(t, c->object, &c->err);
+    rc = *tree || doc_get_bool(c->body, "tree", false) ? txn_delete_tree(t, c->object, &c->err)
+                                                       : txn_delete(t, c->object, &c->err);
     return end(c, t, rc, "delete");
 }
 

@@ -178,7 +178,107 @@ static void test_lost_answers(void) {
     room_close(&m);
 }
 
+static int64_t cores_used(const struct room *m) { return estate_get(m->s, estate_next(m->s, "node", 0), node)->cores_used; }
+
+static void test_wide_failure(void) {
+    struct room m;
+    if (!ok(room_open(&m), "a centre"))
+        return;
+    int rc = ask(&m, "job", NULL, "submit",
+                 "{\"job\": {\"job\": \"wide\", \"type\": \"batch\", \"retries_max\": 0, \"tasks\": ["
+                 "{\"name\": \"bad\", \"argv\": [\"work\"], \"env\": [\"SUAN_CORE_S=1000\"], \"time_limit_us\": \"1m\"},"
+                 "{\"name\": \"t-{i}-{k}\", \"for\": {\"i\": \"1..8\", \"k\": \"1..500\"}, \"argv\": [\"work\"], "
+                 "\"env\": [\"SUAN_CORE_S=100000\"], \"memory_bytes\": \"1 MiB\"}]}}");
+    is_int(rc, 0, "a job of 4,001 tasks, of which one fails");
+    later(&m, 30);
+    is_int(cores_used(&m), 64, "takes every core,");
+    int64_t before = loop_cpu_us();
+    later(&m, 60);
+    is_int(job_state(&m, "wide"), JOB_FAILED, "fails,");
+    int cancelled = 0, failed = 0;
+    for (oid i = 0; (i = estate_next(m.s, "task", i));) {
+        const struct task *t = estate_get(m.s, i, task);
+        cancelled += t->state == TASK_CANCELLED && strstr(t->reason, "failed");
+        failed += t->state == TASK_FAILED;
+    }
+    is_int(failed, 1, "its one task has,");
+    is_int(cancelled, 4000, "the others are cancelled and say why,");
+    is_int(cores_used(&m), 0, "and every core is free");
+    printf("# %.2f s of CPU\n", (double)(loop_cpu_us() - before) * 1e-6);
+    room_close(&m);
+}
+
+static void test_by_hand(void) {
+    struct room m;
+    if (!ok(room_open(&m), "a centre"))
+        return;
+    is_int(submit(&m, "long", 4, 1000), 0, "a job that runs");
+    later(&m, 20);
+    is_int(cores_used(&m), 4, "on four cores");
+    is_int(ask(&m, "job", "long", "delete", NULL), E_STATE, "is not deleted while it runs");
+    is_int(ask(&m, "task", "long-t-1", "delete", NULL), E_INVAL, "nor one of its tasks,");
+    is_int(ask(&m, "task", "long-t-1", "set", "{\"cores\": 3}"), E_INVAL, "nor does one become wider");
+    is_int(ask(&m, "job", "long", "cancel", NULL), 0, "it is cancelled");
+    is_int(ask(&m, "job", "long", "delete", NULL), 0, "and deleted,");
+    is_int(job_state(&m, "long"), -1, "the job");
+    is_int((int64_t)estate_count(m.s, "task"), 0, "and its tasks");
+    is_int(cores_used(&m), 0, "no core is left behind");
+    later(&m, 60);
+    is_int((int64_t)held(&m).n, 0, "nor anything with the executor");
+    room_close(&m);
+}
+
+static void test_function_ends(void) {
+    struct room m;
+    if (!ok(room_open(&m), "a centre"))
+        return;
+    int rc = ask(&m, "job", NULL, "submit",
+                 "{\"job\": {\"job\": \"f\", \"type\": \"function\", \"function\": {\"argv\": [\"f\"]}}}");
+    is_int(rc, 0, "a function");
+    is_int(ask(&m, "function", "f", "invoke", "{\"input\": 1}"), 0, "answers");
+    is_int(ask(&m, "job", "f", "cancel", NULL), 0, "its job is cancelled");
+    is_int(ask(&m, "function", "f", "invoke", "{\"input\": 1}"), E_STATE, "and it answers no more");
+    is_int(ask(&m, "job", "f", "delete", NULL), 0, "the job is deleted");
+    is_int((int64_t)estate_count(m.s, "function"), 0, "and the function with it");
+    room_close(&m);
+}
+
+static int count_row(void *ctx, const struct journal_row *r) {
+    (void)r;
+    ++*(int *)ctx;
+    return 0;
+}
+
+static void test_ended_jobs(void) {
+    struct room m;
+    char name[16];
+    if (!ok(room_open(&m), "a centre"))
+        return;
+    is_int(ask(&m, "cap", NULL, "config", "{\"cap\": \"placement\", \"tasks_kept\": 10, \"tasks_max\": 20}"), 0, "ten tasks are kept");
+    is_int(submit(&m, "long", 2, 100000), 0, "of jobs that have ended: one that runs");
+    for (int i = 1; i <= 6; i++) {
+        snprintf(name, sizeof name, "j%d", i);
+        submit(&m, name, 4, 10);
+        later(&m, 60);
+    }
+    is_int(job_state(&m, "long"), JOB_RUNNING, "stays,");
+    is_int(job_state(&m, "j4"), -1, "and of six the first four go");
+    is_int(job_state(&m, "j5"), JOB_DONE, "the last two are there");
+    is_int((int64_t)estate_count(m.s, "task"), 10, "with their tasks");
+    struct journal_query q = {.kind = "decision", .object = "job/j1", .limit = 10};
+    int rows = 0;
+    journal_read(m.house.host.store, &q, count_row, &rows, NULL);
+    is_int(rows, 1, "the journal says that they went");
+    is_int(submit(&m, "many", 19, 10), E_LIMIT, "more unfinished tasks than configured are refused");
+    is_int(submit(&m, "some", 18, 10), 0, "as many are not");
+    room_close(&m);
+}
+
 int main(void) {
     test_lost_answers();
+    test_wide_failure();
+    test_by_hand();
+    test_function_ends();
+    test_ended_jobs();
     return tap_done();
 }

@@ -37,11 +37,25 @@ static void deploy(struct placement *p, oid id, oid agent, const char *verb) {
     device_submit(p->host->devices, agent, verb, &x->r);
 }
 
+/* A function lives as long as its job, which has its name, is not cancelled. */
+static bool is_over(const struct estate *s, oid function) {
+    oid job = estate_find(s, "job", estate_name(s, function));
+    return job && estate_get(s, job, job)->state == JOB_CANCELLED;
+}
+
 void function_redeploy(struct placement *p, oid agent) {
     const struct estate *s = p->host->estate;
     for (oid i = 0; (i = estate_next(s, "function", i));)
         if (estate_get(s, i, function)->centre == estate_get(s, agent, agent)->centre)
-            deploy(p, i, agent, "deploy");
+            deploy(p, i, agent, is_over(s, i) ? "retire" : "deploy");
+}
+
+void function_end(struct placement *p, const char *name) {
+    const struct estate *s = p->host->estate;
+    oid id = estate_find(s, "function", name);
+    oid agent = id && estate_alive(s, estate_get(s, id, function)->centre) ? agent_at(s, estate_get(s, id, function)->centre) : 0;
+    if (agent)
+        deploy(p, id, agent, "retire");
 }
 
 /* Choose where it lives: at its first call, and again when that centre is cut off. */
@@ -163,6 +177,8 @@ int verb_function_invoke(struct call *c) {
     struct placement *p = host_cap_state(c->host, "placement");
     const struct invoke_in *in = c->in;
     oid agent;
+    if (is_over(c->host->estate, c->object))
+        return err_set(&c->err, E_STATE, "the job of function %s was cancelled", estate_name(c->host->estate, c->object));
     int rc = place(p, c->object, &agent, &c->err);
     if (rc)
         return rc;

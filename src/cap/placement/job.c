@@ -139,16 +139,24 @@ static void job_end(struct placement *p, oid id, int to, const char *why) {
                to == JOB_DONE ? "done" : *j->reason ? j->reason : "ended");
 }
 
-static void task_cancel(struct placement *p, oid id) {
+static void task_cancel(struct placement *p, oid id, const char *why) {
     struct estate *s = p->host->estate;
     const struct task *t = estate_get(s, id, task);
     if (t->state == TASK_PLACED || t->state == TASK_RUNNING)
         reconcile_stop(p, id, t->agent, t->attempt);
-    task_finish(p, id, TASK_CANCELLED, "the job was cancelled");
+    task_finish(p, id, TASK_CANCELLED, why);
 }
 
 static bool task_is_open(int state) {
     return state == TASK_WAITING || state == TASK_READY || state == TASK_PLACED || state == TASK_RUNNING;
+}
+
+/* After the job has moved: a job that has ended follows its tasks no more, so none of these ends calls us again. */
+static void tasks_cancel(struct placement *p, oid job, const char *why) {
+    struct estate *s = p->host->estate;
+    for (oid i = 0; (i = estate_child(s, job, "task", i));)
+        if (task_is_open(estate_get(s, i, task)->state))
+            task_cancel(p, i, why);
 }
 
 void job_follow(struct placement *p, oid id) {
@@ -159,10 +167,8 @@ void job_follow(struct placement *p, oid id) {
     if (j->state != JOB_RUNNING)
         return;
     if (j->tasks_failed) {
-        for (oid i = 0; (i = estate_child(s, id, "task", i));)
-            if (task_is_open(estate_get(s, i, task)->state) && estate_get(s, id, job)->state == JOB_RUNNING)
-                task_cancel(p, i);
         job_end(p, id, JOB_FAILED, NULL);
+        tasks_cancel(p, id, "another task of the job failed");
     } else if (j->tasks && j->tasks_done == j->tasks) {
         job_end(p, id, JOB_DONE, NULL);
     }
@@ -219,13 +225,28 @@ static const struct field submit_out_fields[] = {
 };
 static const struct table table_submit_out = TABLE(submit_out, submit_out_fields, "A submitted job.");
 
-static int64_t open_jobs(const struct estate *s) {
-    int64_t n = 0;
+static void open_count(const struct estate *s, int64_t *jobs, int64_t *tasks) {
+    *jobs = *tasks = 0;
     for (oid i = 0; (i = estate_next(s, "job", i));) {
-        int state = estate_get(s, i, job)->state;
-        n += state == JOB_QUEUED || state == JOB_RUNNING;
+        const struct job *j = estate_get(s, i, job);
+        if (j->state != JOB_QUEUED && j->state != JOB_RUNNING)
+            continue;
+        ++*jobs;
+        *tasks += j->tasks - j->tasks_done - j->tasks_failed;
     }
-    return n;
+}
+
+/* With the new job in it. */
+static int room_check(const struct placement *p, struct err *e) {
+    int64_t jobs, tasks;
+    open_count(p->host->estate, &jobs, &tasks);
+    bool is_jobs = jobs > p->config->jobs_max;
+    if (!is_jobs && tasks <= p->config->tasks_max)
+        return 0;
+    err_set(e, E_LIMIT, "with it %lld %s were unfinished, and the limit is %lld", (long long)(is_jobs ? jobs : tasks),
+            is_jobs ? "jobs" : "tasks", (long long)(is_jobs ? p->config->jobs_max : p->config->tasks_max));
+    err_hint(e, "wait, cancel some, or raise it: suan cap config cap=placement %s=…", is_jobs ? "jobs_max" : "tasks_max");
+    return E_LIMIT;
 }
 
 static int verb_submit(struct call *c) {
@@ -235,11 +256,6 @@ static int verb_submit(struct call *c) {
     struct doc *d = in->job;
     static const struct doc_limits limits = {.bytes_max = 1 << 20, .depth_max = 16, .nodes_max = 100000};
     int rc = 0;
-    if (open_jobs(c->host->estate) >= p->config->jobs_max) {
-        err_set(&c->err, E_LIMIT, "%lld jobs are unfinished, which is the limit", (long long)p->config->jobs_max);
-        err_hint(&c->err, "wait, cancel some, or raise jobs_max: suan cap config placement jobs_max=…");
-        return E_LIMIT;
-    }
     if (d->type == DOC_STR)
         rc = yaml_parse(&c->arena, in->source, d->str.p, d->str.n, &limits, &d, &c->err);
     if (rc)
@@ -247,6 +263,8 @@ static int verb_submit(struct call *c) {
     struct txn *t = estate_begin(c->host->estate);
     oid job = 0;
     rc = job_build(p, t, d, in->source, c->who.name, &job, &c->err);
+    if (!rc)
+        rc = room_check(p, &c->err);
     if (!rc)
         rc = txn_check(t, &c->err);
     if (rc || c->dry_run) {
@@ -271,9 +289,8 @@ static int verb_cancel(struct call *c) {
         struct job *j = estate_observe(s, c->object, job);
         j->ended_us = loop_now_us(c->host->loop);
         snprintf(j->reason, sizeof j->reason, "cancelled by %s", c->who.name);
-        for (oid i = 0; (i = estate_child(s, c->object, "task", i));)
-            if (task_is_open(estate_get(s, i, task)->state))
-                task_cancel(p, i);
+        tasks_cancel(p, c->object, "the job was cancelled");
+        function_end(p, estate_name(s, c->object));
         return 0;
     }
     return c->err.code;
@@ -341,6 +358,8 @@ const struct verb placement_verbs[PLACEMENT_VERBS] = {
      "Submit a job; answers when it is safely recorded.", "job submit share/jobs/hello.yaml", verb_submit},
     {"cancel", "job", true, NULL, NULL, ROLE_OWNER, VERB_DANGEROUS | VERB_IDEMPOTENT, 0, "queued running",
      "Stop a job and all its tasks.", "job cancel wetbulb", verb_cancel},
+    {"delete", "job", true, NULL, NULL, ROLE_OWNER, VERB_DANGEROUS, 0, "done failed cancelled",
+     "Drop an ended job with its tasks and its function.", "job delete wetbulb", verb_job_delete},
     {"logs", "task", true, &table_logs_in, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW | VERB_SLOW, 0, NULL,
      "What a task has printed.", "task logs hello-greet", verb_logs},
     {"policies", "placement", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW, 0, NULL,

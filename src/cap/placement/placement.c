@@ -14,7 +14,10 @@ static const struct field config_fields[] = {
     FIELD_SPAN(struct placement_config, lease_us, .dflt = "30s", .doc = "An agent that hears nothing for this long stops its tasks."),
     FIELD_SPAN(struct placement_config, lease_margin_us, .min = 3e6, .max = 3600e6, .dflt = "10s",
                .doc = "Waited on top before work is placed again: covers the 2 s in which an executor ends its tasks."),
-    FIELD_INT(struct placement_config, jobs_max, .min = 1, .max = 1000000, .dflt = "10000", .doc = "Unfinished jobs kept at once."),
+    FIELD_INT(struct placement_config, jobs_max, .min = 1, .max = 1000000, .dflt = "10000", .doc = "Unfinished jobs at once."),
+    FIELD_INT(struct placement_config, tasks_max, .min = 1, .max = 1000000, .dflt = "50000", .doc = "Unfinished tasks at once; each costs 17 kB."),
+    FIELD_INT(struct placement_config, tasks_kept, .min = 0, .max = 1000000, .dflt = "10000",
+              .doc = "Tasks of ended jobs that are kept; with more, the jobs that ended first are dropped."),
 };
 const struct table placement_config_table = TABLE(placement_config, config_fields, "How work is placed.");
 

@@ -20,7 +20,8 @@ struct placement_config {
     double carbon_cny_per_kg, time_cny_per_h, default_core_s;
     int64_t lease_us;        /* an agent that hears nothing for this long stops its tasks */
     int64_t lease_margin_us; /* waited on top before work is placed again */
-    int64_t jobs_max;        /* unfinished jobs kept at once */
+    int64_t jobs_max, tasks_max; /* unfinished ones at once */
+    int64_t tasks_kept;          /* of ended jobs */
 };
 extern const struct table placement_config_table;
 
@@ -66,7 +67,7 @@ void placement_apply(struct host *h, void *state, const struct plan *p);
 void placement_act(struct host *h, void *state, const struct plan *p);
 
 /* job.c: states and the verbs job submit/cancel, task logs … */
-enum { PLACEMENT_VERBS = 5 };
+enum { PLACEMENT_VERBS = 6 };
 extern const struct verb placement_verbs[PLACEMENT_VERBS];
 void task_ready(struct placement *p, oid task);
 /* The attempt is over without a result: again, or failed when its retries are spent. */
@@ -75,6 +76,10 @@ void task_finish(struct placement *p, oid task, int to, const char *why);
 void job_follow(struct placement *p, oid job); /* move the job after one of its tasks moved */
 void placement_resume(struct placement *p);    /* after a restart: rebuild what is not stored */
 void task_release(struct placement *p, oid task); /* give its cores back to the node */
+
+/* ended.c: what has ended is kept for a while */
+void jobs_prune(struct placement *p); /* drops the jobs that ended first while more is kept than configured */
+int verb_job_delete(struct call *c);
 
 /* graph.c: a job document into objects of one transaction */
 int job_build(struct placement *p, struct txn *t, const struct doc *d, const char *source, const char *user, oid *job,
@@ -96,6 +101,7 @@ void account_add(struct account *sum, const struct account *one);
 /* function.c */
 int verb_function_invoke(struct call *c);
 extern const struct table table_invoke_in, table_invoke_out;
+void function_end(struct placement *p, const char *name); /* its job has: instances stop, calls are refused */
 void function_redeploy(struct placement *p, oid agent); /* tell a (re)connected agent what it serves */
 
 extern const struct cap cap_placement;

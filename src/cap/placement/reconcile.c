@@ -411,5 +411,6 @@ void reconcile_tick(void *ctx) {
             estate_get(s, t->agent, agent)->state == AGENT_CONNECTED)
             reconcile_start(p, i);
     }
+    jobs_prune(p);
     timer_in(p->host->loop, &p->lease_timer, p->config->lease_us / 4, reconcile_tick, p);
 }
