@@ -13,7 +13,7 @@
 
 #include "base/vec.h"
 
-enum { EVENTS = 128, SIGNALS = 8, STEP_US = 1000000, STEP_CHECK_US = 5000000 };
+enum { EVENTS = 128, SIGNALS = 8, STEP_US = 1000000, STEP_CHECK_US = 5000000, FIRE_MAX = 1024 };
 
 struct deferred {
     void (*fn)(void *ctx);
@@ -204,15 +204,15 @@ void timer_mono_in(struct loop *l, struct timer *t, int64_t delay_us, timer_fn *
 
 static struct timer *timer_of(struct heap_node *n) { return (struct timer *)n; }
 
-/* Fire what is due at `until`, in order. Timers set by a callback for now run in this round too. */
+/* Fire what is due at `until`, in order. Timers set by a callback for now run in this round too, but no more than
+ * FIRE_MAX in all: one that sets itself again for now must not keep descriptors from their turn. */
 static bool fire(struct loop *l, struct heap *h, int64_t until) {
-    bool any = false;
-    for (struct heap_node *n; (n = heap_min(h)) && n->at <= until && !l->stop;) {
+    int n = 0;
+    for (struct heap_node *due; n < FIRE_MAX && (due = heap_min(h)) && due->at <= until && !l->stop; n++) {
         struct timer *t = timer_of(heap_pop(h));
         t->fn(t->ctx);
-        any = true;
     }
-    return any;
+    return n > 0;
 }
 
 bool loop_run_deferred(struct loop *l) {

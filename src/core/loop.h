@@ -13,7 +13,7 @@
  * answer is on its way (loop_hold) keeps time from jumping, so real protocols on loopback take zero plant time:
  * the sender holds, the reader of the complete message releases.
  *
- * Cost: a timer set+fire is under 150 ns at 100,000 timers (bench/run timers); idle costs nothing: no periodic tick.
+ * Cost: a timer set+fire is about 200 ns at 100,000 timers (bench/run timers); idle costs nothing: no periodic tick.
  * One thread. core/pool.h gives work to others and brings results back here. */
 #ifndef SUAN_CORE_LOOP_H
 #define SUAN_CORE_LOOP_H

@@ -42,27 +42,86 @@ static void test_map(void) {
     map_free(&m);
 }
 
-static void test_heap(void) {
-    enum { N = 3000 };
-    static struct heap_node nodes[N];
-    struct heap h = {0};
-    struct rng r = rng_new(11);
-    for (int i = 0; i < N; i++) {
-        nodes[i] = (struct heap_node){.at = (int64_t)rng_below(&r, 50), .priority = (int32_t)rng_below(&r, 3) - 1};
-        heap_push(&h, &nodes[i]);
+/* -- heap -- */
+
+enum { HEAP_NODES = 9000 };
+
+static bool heap_before(const struct heap_node *x, const struct heap_node *y) {
+    return x->at != y->at           ? x->at < y->at
+         : x->priority != y->priority ? x->priority < y->priority
+                                      : x->sequence < y->sequence;
+}
+
+static int heap_order(const void *x, const void *y) {
+    const struct heap_node *a = *(struct heap_node *const *)x, *b = *(struct heap_node *const *)y;
+    return heap_before(a, b) ? -1 : heap_before(b, a);
+}
+
+/* Each way of spreading times that could upset the tiers: what is drawn for the next node when the time is `now`. */
+static int64_t heap_time(struct rng *r, int how, int64_t now) {
+    switch (how) {
+    case 0: return now + (int64_t)rng_below(r, 1000000);                                   /* timers */
+    case 1: return 7;                                                                      /* all at once */
+    case 2: return (int64_t)rng_below(r, 50);                                              /* many alike, also in the past */
+    case 3: return INT64_MAX - (int64_t)rng_below(r, 3);                                   /* all at the end of time */
+    case 4: return (int64_t)(rng_u64(r) >> (1 + rng_below(r, 63))) * (rng_below(r, 2) ? 1 : -1); /* every size, both signs */
+    case 5: return now - (int64_t)rng_below(r, 1000);                                      /* the past */
+    default: return rng_below(r, 100) ? now + (int64_t)rng_below(r, 100) : INT64_MIN + (int64_t)rng_below(r, 9);
     }
-    for (int i = 0; i < N; i += 3)
-        heap_remove(&h, &nodes[i]);
-    const struct heap_node *last = NULL;
-    bool sorted = true;
-    int n = 0;
-    for (struct heap_node *x; (x = heap_pop(&h)); last = x, n++)
-        if (last)
-            sorted &= last->at != x->at           ? last->at < x->at
-                      : last->priority != x->priority ? last->priority < x->priority
-                                                      : last->sequence < x->sequence;
-    ok(sorted && n == N - N / 3, "heap pops by time, priority, insertion after removals from the middle");
+}
+
+/* 60,000 random steps against a model: a set of nodes, sorted from time to time as far as the next pops reach. */
+static bool heap_agrees(int how) {
+    static struct heap_node nodes[HEAP_NODES];
+    static struct heap_node *in[HEAP_NODES];
+    struct heap h = {0};
+    struct rng r = rng_new(11 + (uint64_t)how);
+    size_t n = 0;
+    int64_t now = 0;
+    bool good = true, grows = true;
+    memset(nodes, 0, sizeof nodes);
+    for (int round = 0; round < 60 && good; round++) {
+        if (n > HEAP_NODES * 3 / 4 || n < 100)
+            grows = n < 100;
+        for (int i = 0; i < 1000; i++) { /* pushes and removals from anywhere */
+            struct heap_node *x = &nodes[rng_below(&r, HEAP_NODES)];
+            if (x->index && (!grows || !rng_below(&r, 8))) {
+                heap_remove(&h, x);
+            } else if (!x->index) {
+                x->at = heap_time(&r, how, now);
+                x->priority = (int32_t)rng_below(&r, 3) - 1;
+                heap_push(&h, x);
+            }
+        }
+        n = 0;
+        for (size_t i = 0; i < HEAP_NODES; i++)
+            if (nodes[i].index)
+                in[n++] = &nodes[i];
+        good &= n == h.n && (n != 0) == (heap_min(&h) != NULL);
+        qsort(in, n, sizeof in[0], heap_order);
+        size_t pops = grows ? 100 : 600;
+        for (size_t i = 0; i < pops && i < n; i++) {
+            struct heap_node *x = heap_pop(&h);
+            good &= x == in[i] && !x->index;
+            now = x->at > now ? x->at / 2 + now / 2 : now;
+        }
+        n -= pops < n ? pops : n;
+    }
+    for (struct heap_node *last = NULL, *x; (x = heap_pop(&h)); last = x, n--)
+        good &= !last || heap_before(last, x);
+    good &= n == 0 && h.n == 0;
     heap_free(&h);
+    return good;
+}
+
+static void test_heap(void) {
+    static const char *const words[] = {"times ahead", "equal times", "few times", "the end of time", "times of every size",
+                                        "the past", "two clusters"};
+    for (int how = 0; how < 7; how++) {
+        char name[120];
+        snprintf(name, sizeof name, "heap pops by time, priority, insertion, as a sorted array does: %s", words[how]);
+        ok(heap_agrees(how), name);
+    }
 }
 
 static void test_fx(void) {
