@@ -321,6 +321,8 @@ static int write_rows(struct writing *w) {
                                 .text = p->text, .json = p->json};
         rc = journal_append(w->h->store, &r, &w->e);
     }
+    if (!rc && c->rows.n)
+        rc = journal_prune(w->h->store, w->h->journal_keep, loop_now_us(w->h->loop), &w->e);
     return rc;
 }
 

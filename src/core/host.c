@@ -23,7 +23,7 @@ const struct metric house_metrics[] = {
     {"suan_plan_dropped", METRIC_COUNTER, NULL, cap_labels, NULL, 0, "Parts of plans over a limit."},
 };
 
-enum { CONFIG_TEXT = 8192 };
+enum { CONFIG_TEXT = 8192, JOURNAL_KEEP = 1000000 };
 
 struct restore {
     struct host *h;
@@ -116,6 +116,26 @@ static void token_write(struct host *h) {
     close(fd);
 }
 
+static int value_keep(struct host *h, const char *key, const char *value, struct err *e) {
+    int rc = store_begin(h->store, e);
+    return rc ? rc : store_end(h->store, store_put(h->store, key, value, e), e);
+}
+
+static void journal_keep_load(struct host *h) {
+    char text[32];
+    int64_t rows = store_get(h->store, "journal.keep", text, sizeof text, NULL) ? 0 : strtoll(text, NULL, 10);
+    h->journal_keep = rows > 0 ? rows : JOURNAL_KEEP;
+}
+
+int host_journal_keep(struct host *h, int64_t rows, struct err *e) {
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)rows);
+    int rc = value_keep(h, "journal.keep", text, e);
+    if (!rc)
+        h->journal_keep = rows;
+    return rc;
+}
+
 static int seed_keep(struct host *h, uint64_t *seed, struct err *e) {
     char text[32];
     if (!store_get(h->store, "seed", text, sizeof text, NULL)) {
@@ -123,10 +143,7 @@ static int seed_keep(struct host *h, uint64_t *seed, struct err *e) {
         return 0;
     }
     snprintf(text, sizeof text, "%llu", (unsigned long long)*seed);
-    int rc = store_begin(h->store, e);
-    if (!rc)
-        rc = store_end(h->store, store_put(h->store, "seed", text, e), e);
-    return rc;
+    return value_keep(h, "seed", text, e);
 }
 
 int host_open(struct host *h, struct loop *loop, const struct kind *const *kinds, size_t nkinds,
@@ -161,6 +178,8 @@ int host_open(struct host *h, struct loop *loop, const struct kind *const *kinds
     if (!rc)
         rc = seed_keep(h, &seed, e);
     h->rng = rng_new(seed);
+    if (!rc)
+        journal_keep_load(h);
     if (!rc)
         rc = auth_open(h->store, &h->auth, e);
     if (!rc)
@@ -220,9 +239,7 @@ int host_cap_set_mode(struct host *h, const char *cap, enum cap_mode mode, struc
     if (i == h->cycle->n_caps)
         return err_set(e, E_NOTFOUND, "there is no capability '%.48s'", cap);
     snprintf(key, sizeof key, "mode.%s", cap);
-    int rc = store_begin(h->store, e);
-    if (!rc)
-        rc = store_end(h->store, store_put(h->store, key, cap_mode_words[mode], e), e);
+    int rc = value_keep(h, key, cap_mode_words[mode], e);
     if (rc)
         return rc;
     h->cycle->caps[i].mode = mode;
@@ -240,10 +257,7 @@ static int config_keep(struct host *h, const char *cap, const char *json, struct
     snprintf(key, sizeof key, "config.%s", cap);
     if (strlen(json) >= CONFIG_TEXT)
         return err_set(e, E_LIMIT, "the configuration of %s is longer than %d bytes", cap, CONFIG_TEXT - 1);
-    int rc = store_begin(h->store, e);
-    if (!rc)
-        rc = store_end(h->store, store_put(h->store, key, json, e), e);
-    return rc;
+    return value_keep(h, key, json, e);
 }
 
 int host_cap_configure(struct host *h, const char *cap, const struct doc *fields, const char *source, bool dry_run,

@@ -40,6 +40,7 @@ struct host {
     void (*act)(struct host *h, const struct command *c);
     const struct doc *measured; /* goal -> its newest row of bench/results.jsonl; app's, NULL = not known */
     char state_folder[256];  /* "" = in memory */
+    int64_t journal_keep;    /* rows; `suan journal keep` sets it */
     bool is_twin;            /* no live device: time control is allowed */
 };
 
@@ -85,6 +86,8 @@ bool host_replay(struct host *h, uint64_t after, size_t most, event_fn *fn, void
 void host_cycle(struct host *h);
 enum cap_mode host_cap_mode(const struct host *h, size_t cap);
 int host_cap_set_mode(struct host *h, const char *cap, enum cap_mode mode, struct err *e);
+/* How many rows of the journal are kept from now on, over restarts too. */
+int host_journal_keep(struct host *h, int64_t rows, struct err *e);
 /* Its configuration as a document; and changing fields of it: checked as a whole, kept over restarts, read by the
  * capability from its next decide on. */
 struct doc *host_cap_config(const struct host *h, size_t cap, struct arena *a);

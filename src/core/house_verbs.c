@@ -201,6 +201,7 @@ static int verb_journal(struct call *c) {
     int rc = journal_read(c->host->store, &q, row_doc, &x, &c->err);
     c->reply = doc_map(&c->arena);
     doc_put(c->reply, "rows", x.list);
+    doc_put_int(&c->arena, c->reply, "first", journal_first(c->host->store));
     doc_put_int(&c->arena, c->reply, "last", journal_last(c->host->store));
     return rc;
 }
@@ -212,6 +213,18 @@ static int verb_verify(struct call *c) {
     doc_put_int(&c->arena, c->reply, "rows", rows);
     doc_put_bool(&c->arena, c->reply, "ok", !rc);
     return rc;
+}
+
+struct keep_in {
+    int64_t rows;
+};
+static const struct field keep_fields[] = {
+    FIELD_INT(struct keep_in, rows, .min = 1000, .max = 1e12, .flags = F_REQUIRED, .doc = "Rows that stay; the oldest go first."),
+};
+static const struct table table_keep = TABLE(keep_in, keep_fields, "How much of the journal is kept.");
+
+static int verb_keep(struct call *c) {
+    return c->dry_run ? 0 : host_journal_keep(c->host, ((const struct keep_in *)c->in)->rows, &c->err);
 }
 
 struct explain_in {
@@ -234,8 +247,11 @@ static int verb_explain(struct call *c) {
     if (!*tail && *in->subject) {
         struct journal_query q = {.after = sequence - 1, .before = sequence + 1, .limit = 1};
         rc = journal_read(c->host->store, &q, row_doc, &x, &c->err);
-        if (!rc && !x.list->list.n)
+        if (!rc && !x.list->list.n) {
             rc = err_set(&c->err, E_NOTFOUND, "the journal has no row %lld", (long long)sequence);
+            err_hint(&c->err, "it has the rows %lld to %lld; older ones were dropped: suan help journal keep",
+                     (long long)journal_first(c->host->store), (long long)journal_last(c->host->store));
+        }
     } else {
         oid id;
         rc = estate_lookup_path(c->host->estate, in->subject, &id, &c->err);
@@ -622,6 +638,7 @@ const struct verb house_verbs[] = {
     {"hash", "estate", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Hash of all that is not volatile.", "estate hash", verb_hash},
     {"list", "journal", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Decisions, commits, calls and events.", "journal list limit=3", verb_journal},
     {"verify", "journal", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_SLOW, 60000000, NULL, "Check the hash chain.", "journal verify", verb_verify},
+    {"keep", "journal", false, &table_keep, NULL, ROLE_ADMIN, VERB_IDEMPOTENT | VERB_DANGEROUS, 0, NULL, "Set how many rows of the journal are kept (at first 1,000,000).", "journal keep rows=1000000", verb_keep},
     {"explain", "system", false, &table_explain, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Why something was decided.", "explain 1", verb_explain},
     {"list", "condition", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Every condition of the estate, the worst first.", "condition list", verb_conditions},
     {"status", "system", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "How the controller is.", "system status", verb_status},

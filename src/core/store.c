@@ -13,9 +13,10 @@
 #include "base/hash.h"
 #include "core/pki.h"
 
-enum { SCHEMA = 1, STATEMENTS = 8 };
+enum { SCHEMA = 1, STATEMENTS = 9 };
+enum { PRUNE_FROM = 1000, PRUNE_MOST = 10000 }; /* rows: not for fewer, not more at once */
 
-enum statement { PUT_OBJECT, DELETE_OBJECT, PUT_VALUE, GET_VALUE, APPEND, BEGIN, COMMIT, ROLLBACK };
+enum statement { PUT_OBJECT, DELETE_OBJECT, PUT_VALUE, GET_VALUE, APPEND, PRUNE, BEGIN, COMMIT, ROLLBACK };
 static const char *const sql[STATEMENTS] = {
     [PUT_OBJECT] = ("INSERT INTO object(kind,name,parent,revision,json) VALUES(?,?,?,?,?) "
                     "ON CONFLICT(kind,name) DO UPDATE SET revision=excluded.revision, json=excluded.json"),
@@ -23,6 +24,7 @@ static const char *const sql[STATEMENTS] = {
     [PUT_VALUE] = "INSERT INTO value(key,value) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
     [GET_VALUE] = "SELECT value FROM value WHERE key=?",
     [APPEND] = "INSERT INTO journal(sequence,time,kind,by,object,text,json,hash) VALUES(?,?,?,?,?,?,?,?)",
+    [PRUNE] = "DELETE FROM journal WHERE sequence<=?",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
@@ -35,6 +37,7 @@ struct store {
     bool in_txn, bad;
     struct err why;
     int64_t last, last_committed;
+    int64_t base, base_committed; /* rows up to here were dropped */
     char hash[65], hash_committed[65]; /* of the newest journal row */
 };
 
@@ -116,6 +119,20 @@ static int schema(struct store *s, struct err *e) {
     return sqlite3_exec(s->db, set, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(s, e, "cannot set its schema");
 }
 
+enum { BASE_TEXT = 128 };
+
+/* {"sequence":…,"hash":"…"} of the last row that was dropped; "" = none was. */
+static void base_text(struct store *s, char text[BASE_TEXT]) {
+    if (store_get(s, "journal.base", text, BASE_TEXT, NULL))
+        *text = '\0';
+}
+
+static int64_t base_parse(const char *text, char hash[65]) {
+    long long sequence = 0;
+    strcpy(hash, "0");
+    return sscanf(text, "{\"sequence\":%lld,\"hash\":\"%64[0-9a-f]", &sequence, hash) == 2 ? sequence : 0;
+}
+
 static void last_row(struct store *s) {
     sqlite3_stmt *st = NULL;
     strcpy(s->hash, "0");
@@ -126,6 +143,9 @@ static void last_row(struct store *s) {
         str_copy(s->hash, sizeof s->hash, (const char *)sqlite3_column_text(st, 1));
     }
     sqlite3_finalize(st);
+    char text[BASE_TEXT], hash[65];
+    base_text(s, text);
+    s->base = s->base_committed = base_parse(text, hash);
     s->last_committed = s->last;
     memcpy(s->hash_committed, s->hash, sizeof s->hash);
 }
@@ -173,6 +193,7 @@ void store_rollback(struct store *s) {
     if (s->in_txn && !sqlite3_get_autocommit(s->db))
         run(s, ROLLBACK, NULL, "cannot roll back");
     s->in_txn = false;
+    s->base = s->base_committed;
     s->last = s->last_committed;
     memcpy(s->hash, s->hash_committed, sizeof s->hash);
     s->bad = true;
@@ -187,6 +208,7 @@ int store_commit(struct store *s, struct err *e) {
     s->in_txn = false;
     s->bad = false;
     s->last_committed = s->last;
+    s->base_committed = s->base;
     memcpy(s->hash_committed, s->hash, sizeof s->hash);
     return 0;
 }
@@ -331,8 +353,39 @@ int journal_read(struct store *s, const struct journal_query *q, journal_fn *fn,
     return rc ? rc : step == SQLITE_DONE ? 0 : fail(s, e, "cannot read the journal");
 }
 
+int64_t journal_first(const struct store *s) { return s->base + 1; }
+
+static int first_hash(void *ctx, const struct journal_row *r) {
+    memcpy(ctx, r->hash, sizeof r->hash);
+    return 0;
+}
+
+int journal_prune(struct store *s, int64_t keep, int64_t now_us, struct err *e) {
+    int64_t to = s->last - keep, most = s->base + PRUNE_MOST;
+    char base[BASE_TEXT], text[160], hash[65] = "";
+    to = to < most ? to : most;
+    if (to - s->base < PRUNE_FROM)
+        return 0;
+    struct journal_query q = {.after = to - 1, .limit = 1};
+    int rc = journal_read(s, &q, first_hash, hash, e);
+    if (rc)
+        return rc;
+    snprintf(base, sizeof base, "{\"sequence\":%lld,\"hash\":\"%s\"}", (long long)to, hash);
+    snprintf(text, sizeof text, "the rows up to %lld are dropped: about %lld are kept", (long long)to, (long long)keep);
+    struct journal_row row = {.time_us = now_us, .kind = "pruned", .by = "journal", .text = text, .json = base};
+    sqlite3_bind_int64(s->st[PRUNE], 1, to);
+    rc = run(s, PRUNE, e, "cannot drop old journal rows");
+    if (!rc)
+        rc = store_put(s, "journal.base", base, e);
+    if (!rc)
+        rc = journal_append(s, &row, e);
+    if (!rc)
+        s->base = to;
+    return rc;
+}
+
 struct verify {
-    char previous[65];
+    char previous[65], pruned[BASE_TEXT];
     int64_t expected, rows, bad;
 };
 
@@ -345,15 +398,24 @@ static int verify_row(void *ctx, const struct journal_row *r) {
         return E_CONFLICT;
     }
     memcpy(v->previous, r->hash, sizeof v->previous);
+    if (!strcmp(r->kind, "pruned"))
+        str_copy(v->pruned, sizeof v->pruned, r->json);
     v->expected++;
     v->rows++;
     return 0;
 }
 
 int journal_verify(struct store *s, int64_t *rows, struct err *e) {
-    struct verify v = {.previous = "0", .expected = 1};
+    struct verify v = {.expected = s->base + 1, .pruned = ""};
     struct journal_query q = {.limit = INT64_MAX};
+    char base[BASE_TEXT];
+    base_text(s, base);
+    base_parse(base, v.previous);
     int rc = journal_read(s, &q, verify_row, &v, e);
+    if (!rc && strcmp(base, v.pruned)) { /* where it begins is not where it says it was cut */
+        v.bad = s->base;
+        rc = E_CONFLICT;
+    }
     if (!rc && v.expected != s->last_committed + 1) {
         v.bad = v.expected;
         rc = E_CONFLICT;

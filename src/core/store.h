@@ -44,7 +44,7 @@ int store_get(struct store *s, const char *key, char *value, size_t size, struct
 struct journal_row {
     int64_t sequence; /* set by append: 1, 2, 3 … without holes */
     int64_t time_us;  /* plant time */
-    const char *kind; /* "decision", "verb", "commit", "state", "alarm", "audit" */
+    const char *kind; /* "decision", "verb", "commit", "event", "alarm", "pruned" */
     const char *by;   /* capability or user */
     const char *object; /* "task/…" or "" */
     const char *text;   /* one sentence */
@@ -63,6 +63,10 @@ struct journal_query {
 };
 int journal_read(struct store *s, const struct journal_query *q, journal_fn *fn, void *ctx, struct err *e);
 int journal_verify(struct store *s, int64_t *rows, struct err *e); /* E_CONFLICT names the first bad sequence */
+/* Inside a transaction: drop the oldest rows so that about `keep` stay, a bounded number a call. The hash of the last
+ * row that went is kept, and a row of kind "pruned" says it: so the chain still begins somewhere that it attests. */
+int journal_prune(struct store *s, int64_t keep, int64_t now_us, struct err *e);
+int64_t journal_first(const struct store *s); /* sequence of the oldest row */
 int64_t journal_last(const struct store *s);
 /* Hash over all rows without times: the same decisions give the same hash (replay, honesty test). */
 uint64_t journal_decision_hash(struct store *s);

@@ -181,12 +181,62 @@ static void test_feed_overrun(void) {
     loop_free(l);
 }
 
+/* Old rows go, the chain stays whole, and who moves its beginning is found. */
+static void test_prune(void) {
+    static const char *const harm[] = {
+        "DELETE FROM journal WHERE sequence<=4600",
+        "UPDATE value SET value='' WHERE key='journal.base'",
+        "DELETE FROM journal WHERE sequence<=4600; UPDATE value SET value=json_object('sequence',4600,'hash',"
+        "(SELECT hash FROM journal WHERE sequence=4600)) WHERE key='journal.base'",
+        "UPDATE journal SET text='x' WHERE kind='pruned'"};
+    for (size_t i = 0; i < 4; i++) {
+        struct store *s = NULL;
+        struct err e = {0};
+        int64_t rows = 0;
+        clean();
+        store_open(path, &s, &e);
+        store_begin(s, &e);
+        int rc = 0;
+        for (int n = 1; n <= 5000 && !rc; n++) {
+            struct journal_row r = {.time_us = n, .kind = "decision", .by = "test", .text = "something was decided"};
+            rc = journal_append(s, &r, &e);
+        }
+        rc = store_end(s, rc, &e);
+        store_begin(s, &e);
+        rc = store_end(s, rc ? rc : journal_prune(s, 500, 0, &e), &e);
+        if (!i) {
+            ok(!rc && journal_first(s) == 4501 && journal_last(s) == 5001, "of 5,000 rows 500 stay, and one that says so");
+            ok(!journal_verify(s, &rows, &e) && rows == 501, "and the chain is whole");
+            store_begin(s, &e);
+            journal_prune(s, 100, 0, &e);
+            ok(journal_first(s) == 4501, "fewer than a thousand are not worth it");
+            store_rollback(s);
+            store_close(s);
+            store_open(path, &s, &e);
+            ok(!journal_verify(s, &rows, &e) && journal_first(s) == 4501, "after a restart too");
+            store_begin(s, &e);
+            for (int n = 0; n < 2000; n++)
+                journal_append(s, &(struct journal_row){.kind = "decision"}, &e);
+            journal_prune(s, 500, 0, &e);
+            store_rollback(s);
+            ok(!journal_verify(s, &rows, &e) && journal_first(s) == 4501, "and when it is rolled back");
+        }
+        store_close(s);
+        sql(harm[i]);
+        store_open(path, &s, &e);
+        ok(journal_verify(s, &rows, &e) == E_CONFLICT, harm[i]);
+        store_close(s);
+    }
+    clean();
+}
+
 int main(void) {
     if (!mkdtemp(folder))
         return 1;
     snprintf(path, sizeof path, "%s/state.db", folder);
     test_kill();
     test_tamper();
+    test_prune();
     clean();
     test_full();
     test_feed_overrun();
