@@ -145,6 +145,7 @@ def left_mounts(folder):
 
 def run_one(test):
     folder = tempfile.mkdtemp(prefix="suan-check-")
+    os.chmod(folder, 0o1777)  # like /tmp: a test may drop its privileges
     mark = os.path.basename(folder)
     env = {**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": folder, MARK: mark, **test.env}
     if test.build:

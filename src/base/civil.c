@@ -32,9 +32,10 @@ struct civil civil_from_us(int64_t us) {
     return c;
 }
 
+/* Unsigned, because before the first representable second the product alone would not fit, though the sum does. */
 int64_t civil_to_us(const struct civil *c) {
-    return (days_from(c->year, c->month, c->day) * 86400 + c->hour * 3600 + c->minute * 60 + c->second) * 1000000 +
-           c->microsecond;
+    int64_t seconds = days_from(c->year, c->month, c->day) * 86400 + c->hour * 3600 + c->minute * 60 + c->second;
+    return (int64_t)((uint64_t)seconds * 1000000u + (uint64_t)(int64_t)c->microsecond);
 }
 
 void civil_print(char out[CIVIL_TEXT], int64_t us) {

@@ -32,7 +32,7 @@ static int claim(const char *field, double value, enum claim_class cls, const ch
     return arbiter_claim(a, &c, &e);
 }
 
-int main(void) {
+static void begin(void) {
     size_t n = 0;
     struct err e = {0};
     struct arena ar = ARENA_INIT;
@@ -47,6 +47,12 @@ int main(void) {
     struct txn *t = estate_begin(s);
     ok(!txn_import(t, d, "test", &e) && !txn_commit(t, "test", "", NULL, &e), "a node");
     node = estate_find(s, "node", "c-h-r-n");
+    arena_free(&ar);
+}
+
+int main(void) {
+    struct arena ar = ARENA_INIT;
+    begin();
     const int64_t S = 1000000;
 
     is_int(claim("nothing", 1, CLAIM_MANUAL, "x", 0, S), E_NOTFOUND, "an unknown property is refused");

