@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "plane/agent/cgroup.h"
@@ -124,7 +125,59 @@ static void none(void) {
     end();
 }
 
+static void names(void) {
+    char x[CG_NAME], y[CG_NAME], z[CG_NAME];
+    cgroup_name("a", "/state/one", x);
+    cgroup_name("a", "/state/two", y);
+    cgroup_name("a", "/state/one", z);
+    ok(!strncmp(x, "a-", 2) && strlen(x) == 10, "a group is named by the agent and eight digits");
+    ok(strcmp(x, y) != 0, "two folders are two groups, though the agents have one name");
+    is_str(z, x, "one folder is always the same");
+}
+
+static bool is_live(const char *folder) { return strstr(folder, "living"); }
+
+/* On the real ones: marks are attributes of the file system. */
+static void dead(void) {
+    struct cgroup_set mine, gone, living, full;
+    char own[4096] = "", folders[2][200];
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    if (f && !fread(own, 1, sizeof own - 1, f))
+        own[0] = 0;
+    if (f)
+        fclose(f);
+    begin();
+    folder("dead"), folder("living");
+    snprintf(folders[0], sizeof folders[0], "%s/dead", root);
+    snprintf(folders[1], sizeof folders[1], "%s/living", root);
+    char name[4][48];
+    const char *words[] = {"mine", "dead", "living", "full"};
+    for (int i = 0; i < 4; i++)
+        snprintf(name[i], sizeof name[i], "%s-%d", words[i], (int)getpid());
+    cgroup_probe(&mine, "/sys/fs/cgroup", own, name[0]);
+    cgroup_probe(&gone, "/sys/fs/cgroup", own, name[1]);
+    cgroup_probe(&living, "/sys/fs/cgroup", own, name[2]);
+    cgroup_probe(&full, "/sys/fs/cgroup", own, name[3]);
+    cgroup_mark(&gone, folders[0]);
+    cgroup_mark(&living, folders[1]);
+    cgroup_make(&gone, "s0", NULL);
+    cgroup_make(&full, "s0", NULL);
+    if (mine.version && getxattr(gone.cpu, "trusted.suan.folder", own, sizeof own) > 0) {
+        cgroup_sweep_dead(&mine, is_live);
+        ok(access(gone.cpu, F_OK) && access(gone.pids, F_OK), "the groups of an agent that is no more are removed");
+        ok(!access(living.cpu, F_OK), "those of a living one stay");
+        ok(!access(full.cpu, F_OK), "so do those that carry no mark");
+        ok(!access(mine.cpu, F_OK), "and ours");
+    }
+    cgroup_remove(&gone, "s0");
+    cgroup_remove(&full, "s0");
+    cgroup_close(&mine), cgroup_close(&gone), cgroup_close(&living), cgroup_close(&full);
+    end();
+}
+
 int main(void) {
+    names();
+    dead();
     version_1(false);
     version_1(true);
     version_2();

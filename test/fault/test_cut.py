@@ -2,6 +2,7 @@
 """An agent that falls silent for ten leases: the centre is told cut off, its work stops by itself and goes elsewhere,
 and when it is back nothing runs twice. And ports that are taken: an error that says what to do."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -40,7 +41,7 @@ def task_processes(agent):
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cgroup") as f:
-                if f"/suan-{agent}/" not in f.read():
+                if not re.search(f"/suan-{agent}-[0-9a-f]{{8}}/", f.read()):
                     continue
             with open(f"/proc/{pid}/cmdline") as f:
                 words = f.read().split("\0")

@@ -2,6 +2,7 @@
 """Training that is killed with its centre goes on in another from the copy of its last checkpoint, to the same last bit."""
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -41,7 +42,7 @@ def kill_centre(region, agent):
     for other in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{other}/cgroup") as f:
-                if f"/suan-{agent}/" in f.read():
+                if re.search(f"/suan-{agent}-[0-9a-f]{{8}}/", f.read()):
                     os.kill(int(other), signal.SIGKILL)
         except OSError:
             pass

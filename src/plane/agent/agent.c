@@ -48,12 +48,24 @@ static int folder_lock(const char *folder, int *out, struct err *e) {
     return 0;
 }
 
+/* A folder that stands may get its agent back, which sweeps its own groups. */
+static bool is_there(const char *folder) { return !access(folder, F_OK) || (errno != ENOENT && errno != ENOTDIR); }
+
 static void own_cgroup(char *text, size_t size) {
     int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
     text[n > 0 ? n : 0] = 0;
     if (fd >= 0)
         close(fd);
+}
+
+static void cgroups_open(struct agent_state *a) {
+    char own[4096], name[CG_NAME];
+    own_cgroup(own, sizeof own);
+    cgroup_name(a->config->name, a->config->folder, name);
+    cgroup_probe(&a->cgroups, "/sys/fs/cgroup", own, name);
+    cgroup_mark(&a->cgroups, a->config->folder);
+    cgroup_sweep_dead(&a->cgroups, is_there);
 }
 
 static void on_signal(void *ctx, int signo) {
@@ -82,22 +94,21 @@ static void parts_close(struct agent_state *a) {
 
 int agent_run(const struct agent_config *config, struct err *e) {
     struct agent_state a = {.config = config};
-    char own[4096];
     int lock = -1;
     int rc = folder_lock(config->folder, &lock, e);
     if (rc)
         return rc;
     a.loop = loop_new(LOOP_REAL, 0);
-    own_cgroup(own, sizeof own);
-    cgroup_probe(&a.cgroups, "/sys/fs/cgroup", own, config->name);
     signal(SIGPIPE, SIG_IGN);
     rc = loop_signal(a.loop, SIGTERM, on_signal, &a);
     if (!rc)
         rc = loop_signal(a.loop, SIGINT, on_signal, &a);
     if (rc)
         err_set(e, rc, "cannot listen for signals");
-    else
+    else {
+        cgroups_open(&a); /* from here a signal ends the loop, and what was made is taken away again */
         rc = parts_open(&a, e);
+    }
     if (!rc) {
         log_info("agent", "ready in %s, cgroups version %d", config->folder, a.cgroups.version);
         loop_run(a.loop);

@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 
-enum { PERIOD_US = 100000 };
+enum { PERIOD_US = 100000, FOLDER_MAX = 4096 };
+static const char mark[] = "trusted.suan.folder";
 
 static bool put(const char *folder, const char *slot, const char *file, int64_t value, const char *word) {
     char path[CG_PATH + 128], text[32];
@@ -68,12 +71,19 @@ static void own_path(const char *own, const char *controller, char *out, size_t 
     }
 }
 
+void cgroup_name(const char *agent, const char *folder, char out[CG_NAME]) {
+    char whole[FOLDER_MAX];
+    if (!realpath(folder, whole))
+        str_copy(whole, sizeof whole, folder);
+    snprintf(out, CG_NAME, "%.40s-%08x", agent, (unsigned)hash_once(whole, strlen(whole), 0));
+}
+
 static bool parent_make(const char *root, const char *controller, const char *own, const char *name, char *out) {
     char path[160];
     own_path(own, controller, path, sizeof path);
     /* In a container our path may not be visible: then the mount's root is ours. */
     for (int inside = 1; inside >= 0; inside--) {
-        snprintf(out, CG_PATH, "%.80s%s%s%.120s/suan-%.40s", root, *controller ? "/" : "", controller, inside ? path : "", name);
+        snprintf(out, CG_PATH, "%.80s%s%s%.120s/suan-%.50s", root, *controller ? "/" : "", controller, inside ? path : "", name);
         if (!mkdir(out, 0755) || errno == EEXIST)
             return !access(out, W_OK);
     }
@@ -263,6 +273,58 @@ void cgroup_sweep(const struct cgroup_set *s, bool (*keep)(void *ctx, const char
         if (d)
             closedir(d);
     }
+}
+
+/* -- groups of agents that are no more -- */
+
+void cgroup_mark(const struct cgroup_set *s, const char *folder) {
+    const char *f[4];
+    size_t n = folders(s, f);
+    char whole[FOLDER_MAX];
+    for (size_t i = 0; realpath(folder, whole) && i < n; i++)
+        setxattr(f[i], mark, whole, strlen(whole), 0);
+}
+
+/* Only what is empty goes: a group that holds processes is not removed by the kernel. */
+static void remove_empty(const char *parent) {
+    char path[CG_PATH + 300];
+    DIR *d = opendir(parent);
+    for (struct dirent *x; d && (x = readdir(d));)
+        if (x->d_type == DT_DIR && x->d_name[0] != '.') {
+            snprintf(path, sizeof path, "%s/%s", parent, x->d_name);
+            rmdir(path);
+        }
+    if (d)
+        closedir(d);
+    rmdir(parent);
+}
+
+static void sweep_beside(const char *ours, bool (*is_there)(const char *folder)) {
+    char beside[CG_PATH], path[CG_PATH + 300], folder[FOLDER_MAX];
+    str_copy(beside, sizeof beside, ours);
+    char *name = strrchr(beside, '/');
+    *name++ = 0;
+    DIR *d = opendir(beside);
+    for (struct dirent *x; d && (x = readdir(d));) {
+        if (!str_starts(x->d_name, "suan-") || !strcmp(x->d_name, name))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", beside, x->d_name);
+        ssize_t n = getxattr(path, mark, folder, sizeof folder - 1);
+        if (n <= 0)
+            continue;
+        folder[n] = 0;
+        if (!is_there(folder))
+            remove_empty(path);
+    }
+    if (d)
+        closedir(d);
+}
+
+void cgroup_sweep_dead(const struct cgroup_set *s, bool (*is_there)(const char *folder)) {
+    const char *f[4];
+    size_t n = folders(s, f);
+    for (size_t i = 0; i < n; i++)
+        sweep_beside(f[i], is_there);
 }
 
 void cgroup_close(const struct cgroup_set *s) {

@@ -536,6 +536,12 @@ static void on_connect(void *ctx, int fd, int events) {
     hello(r);
 }
 
+/* Only without a pid namespace: there SIGKILL would leave the task behind. */
+static void on_term(void *ctx, int signo) {
+    (void)signo;
+    leave(ctx, 0);
+}
+
 static void surroundings(const struct runner *r) {
     char path[RUNNER_PATH + 64];
     clearenv();
@@ -573,7 +579,7 @@ int runner_main(void) {
         sandbox_lacks(&r.box, "cgroup limits");
     surroundings(&r);
     r.loop = loop_new(LOOP_REAL, 0);
-    if (loop_signal(r.loop, SIGCHLD, on_child, &r) ||
+    if (loop_signal(r.loop, SIGCHLD, on_child, &r) || (!r.box.own_pids && loop_signal(r.loop, SIGTERM, on_term, &r)) ||
         watch_start(r.loop, &r.agent_watch, r.agent, WATCH_READ, on_agent, &r) ||
         watch_start(r.loop, &r.listen_watch, RUNNER_LISTEN, WATCH_READ, on_connect, &r))
         return 1;

@@ -23,7 +23,7 @@
 #include "core/log.h"
 
 enum { WARM = 2, MOST = 512, STARTING_MOST = 4, TASK_PIDS = 512, UID_FIRST = 61184 };
-enum { GROW_US = 50000, IDLE_US = 10000000, HELLO_US = 2000000, CLOSE_MS = 5000 };
+enum { GROW_US = 50000, IDLE_US = 10000000, HELLO_US = 2000000, CLOSE_US = 1500000 };
 
 enum slot_state { SLOT_STARTING, SLOT_IDLE, SLOT_TAKEN };
 
@@ -113,7 +113,8 @@ static void on_death(void *ctx, pid_t pid, int status) {
 void slot_kill(struct slot *s) {
     s->owner = NULL;
     s->state = SLOT_TAKEN;
-    kill(s->pid, s->own_pids ? SIGKILL : SIGTERM); /* without a pid namespace it must kill its task itself */
+    /* Without a pid namespace it must kill its task itself; a first process of one does not hear anything milder. */
+    kill(s->pid, s->own_pids ? SIGKILL : SIGTERM);
 }
 
 /* -- messages -- */
@@ -323,6 +324,7 @@ static int slot_start(struct agent_state *a, struct err *e) {
     s->fd = pair[0];
     if (!rc) {
         s->pid = runner_fork(a, pair[1], listener, s->name, &is_user);
+        s->own_pids = confinements[ss->confinement] & CLONE_NEWPID;
         setup_fill(s, is_user, &setup);
         if (s->pid < 0 || !put(s, &setup, sizeof setup, NULL) || child_watch(a->loop, &s->child, s->pid, on_death, s) ||
             watch_start(a->loop, &s->watch, s->fd, WATCH_READ, on_runner, s))
@@ -598,6 +600,32 @@ int slots_open(struct agent_state *a, struct err *e) {
     return rc;
 }
 
+/* Until all are dead or `until_us`; false = some live. */
+static bool await_ends(struct slots *ss, int64_t until_us) {
+    bool all = true;
+    for (size_t i = 0; i < ss->all.n; i++) {
+        struct pollfd end = {.fd = ss->all.p[i]->child.watch.fd, .events = POLLIN};
+        int64_t left = until_us - loop_mono_fresh_us();
+        all &= poll(&end, 1, left > 0 ? (int)(left / 1000) : 0) == 1;
+    }
+    return all;
+}
+
+/* Nothing here waits for ever: what the kernel does not let go (a write in a stuck disk) is the next agent's to sweep. */
+static void slots_end(struct agent_state *a) {
+    struct slots *ss = a->slots;
+    for (size_t i = 0; i < ss->all.n; i++)
+        slot_kill(ss->all.p[i]);
+    if (await_ends(ss, loop_mono_fresh_us() + CLOSE_US))
+        return;
+    for (size_t i = 0; i < ss->all.n; i++) {
+        cgroup_kill(&a->cgroups, ss->all.p[i]->name);
+        kill(ss->all.p[i]->pid, SIGKILL);
+    }
+    if (!await_ends(ss, loop_mono_fresh_us() + CLOSE_US))
+        log_warn(a->config->name, "the kernel holds processes that were killed: the next agent removes their groups");
+}
+
 void slots_close(struct agent_state *a) {
     struct slots *ss = a->slots;
     if (!ss)
@@ -605,14 +633,11 @@ void slots_close(struct agent_state *a) {
     ss->is_closing = true;
     timer_cancel(a->loop, &ss->grow);
     timer_cancel(a->loop, &ss->shrink);
-    for (size_t i = 0; i < ss->all.n; i++)
-        slot_kill(ss->all.p[i]);
+    slots_end(a);
     while (ss->all.n) {
         struct slot *s = ss->all.p[ss->all.n - 1];
         int pidfd = s->child.watch.fd;
-        struct pollfd end = {.fd = pidfd, .events = POLLIN};
-        poll(&end, 1, CLOSE_MS);
-        waitpid(s->pid, NULL, 0); /* an adopted one is not ours to wait for: init does */
+        waitpid(s->pid, NULL, WNOHANG); /* an adopted one is not ours to wait for: init does */
         watch_stop(a->loop, &s->child.watch);
         close(pidfd);
         slot_remove(s);
