@@ -58,7 +58,7 @@ def result(region, name):
 def main():
     with Region(SUAN, "test/fault/three.yaml") as region:
         region.post("cap/config", {"cap": "placement", "lease_us": "3s", "lease_margin_us": "3s"})
-        time.sleep(8)  # until the renewals carry it
+        time.sleep(3)  # until the renewals carry it
         region.post("job/submit", {"job": JOB.format(name="whole")})
         whole = result(region, "whole")
         region.post("job/submit", {"job": JOB.format(name="broken")})

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STOP_GRACE_US = 2000000, START_AGAIN_US = 15000000 };
+enum { TICK_MAX_US = 2000000, STOP_GRACE_US = 2000000, START_AGAIN_US = 15000000 };
 
 /* -- small requests whose answer only matters when it fails -- */
 
@@ -412,5 +412,7 @@ void reconcile_tick(void *ctx) {
             reconcile_start(p, i);
     }
     jobs_prune(p);
-    timer_in(p->host->loop, &p->lease_timer, p->config->lease_us / 4, reconcile_tick, p);
+    /* At least every 2 s, so that a shorter lease reaches the agents soon after it was configured. */
+    int64_t quarter = p->config->lease_us / 4;
+    timer_in(p->host->loop, &p->lease_timer, quarter < TICK_MAX_US ? quarter : TICK_MAX_US, reconcile_tick, p);
 }
