@@ -10,6 +10,7 @@
 #include "app/app.h"
 #include "app/console.h"
 #include "app/house.h"
+#include "core/confine.h"
 #include "core/http.h"
 #include "core/log.h"
 #include "core/pki.h"
@@ -200,6 +201,9 @@ int command_daemon(const struct options *o, struct err *e) {
     loop_on_step(d.loop, on_step, &d);
     rc = open_all(&d, o, &id, e);
     if (!rc) {
+        struct err why = {0};
+        if (confine_to(d.state, &why)) /* the doors work all the same */
+            log_err("daemon", &why);
         log_info("daemon", "ready at http://%s:%d, %zu objects", d.address, http_port(d.http),
                  estate_count(d.house.host.estate, NULL));
         loop_run(d.loop);

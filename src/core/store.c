@@ -95,7 +95,7 @@ static int take_lock(struct store *s, const char *path, struct err *e) {
 
 static int schema(struct store *s, struct err *e) {
     static const char create[] =
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
         "CREATE TABLE IF NOT EXISTS object(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " parent TEXT NOT NULL, revision INTEGER NOT NULL, json TEXT NOT NULL, UNIQUE(kind,name));"
         "CREATE TABLE IF NOT EXISTS value(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"

@@ -93,6 +93,8 @@ def main():
         examples(region, lambda v: v["on"] != "time" and (region.agents or v["on"] not in ("task", "function", "job")))
         printing(region)
         mistakes(region)
+        status = open(f"/proc/{region.controller()['pid']}/status").read()
+        ok("CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status, "the controller has given up its capabilities", status)
         code, _, err = region.cli("time", "stop")
         ok(code == 1 and "twin run only" in err, "time is not controlled while a live agent is attached", err)
     with Region(SUAN, "share/estates/rack.yaml", agents=False, options=["--twin"]) as region:
