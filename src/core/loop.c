@@ -43,6 +43,7 @@ struct loop {
     struct watch signal_watch;
     sigset_t signal_set;
     int64_t wall_offset, step_checked; /* wall - mono at the last look */
+    int64_t ahead;                     /* of the wall clock, since that was set back */
     void (*on_step)(void *ctx, int64_t by_us);
     void *step_ctx;
 };
@@ -101,8 +102,10 @@ static void step_check(struct loop *l) {
     if (by < STEP_US && by > -STEP_US)
         return;
     l->wall_offset = offset;
-    if (by > 0 && l->pace == 1.0) {
-        l->now_plant += by;
+    if (l->pace == 1.0) {
+        int64_t follow = by > l->ahead ? by - l->ahead : 0;
+        l->ahead = by < l->ahead ? l->ahead - by : 0;
+        l->now_plant += follow;
         re_anchor(l);
     }
     if (l->on_step)
@@ -204,11 +207,13 @@ void timer_mono_in(struct loop *l, struct timer *t, int64_t delay_us, timer_fn *
 
 static struct timer *timer_of(struct heap_node *n) { return (struct timer *)n; }
 
-/* Fire what is due at `until`, in order. Timers set by a callback for now run in this round too, but no more than
- * FIRE_MAX in all: one that sets itself again for now must not keep descriptors from their turn. */
+/* Fire what is due at `until`, in order, but no more than FIRE_MAX: descriptors have their turn. What a callback sets for
+ * now comes in the next round, too: work in slices of 50 ms, each of which asks for the next at once, must not keep the
+ * house from answering. */
 static bool fire(struct loop *l, struct heap *h, int64_t until) {
     int n = 0;
-    for (struct heap_node *due; n < FIRE_MAX && (due = heap_min(h)) && due->at <= until && !l->stop; n++) {
+    uint64_t set_before = h->next_sequence;
+    for (struct heap_node *due; n < FIRE_MAX && (due = heap_min(h)) && due->at <= until && due->sequence <= set_before && !l->stop; n++) {
         struct timer *t = timer_of(heap_pop(h));
         t->fn(t->ctx);
     }
@@ -252,15 +257,15 @@ bool loop_is_warping(const struct loop *l) { return l->is_warping; }
 bool loop_warp(struct loop *l, int64_t until_us, int64_t budget_us) {
     int64_t begun = loop_mono_fresh_us();
     struct heap_node *n;
-    bool spent = false;
+    bool spent = false; /* or stopped: what is due then stays due */
     l->is_warping = true;
-    while (!spent && (n = heap_min(&l->plant)) && n->at <= until_us && !l->stop) {
+    while (!spent && (n = heap_min(&l->plant)) && n->at <= until_us) {
         if (n->at > l->now_plant)
             l->now_plant = n->at;
         struct timer *t = timer_of(heap_pop(&l->plant));
         t->fn(t->ctx);
         loop_run_deferred(l);
-        spent = budget_us && loop_mono_fresh_us() - begun > budget_us;
+        spent = l->stop || (budget_us && loop_mono_fresh_us() - begun > budget_us);
     }
     l->is_warping = false;
     if (!spent && until_us > l->now_plant)
@@ -346,10 +351,10 @@ static int64_t wait_for(const struct loop *l, int64_t wait_us) {
     return wait_us < 0 ? 0 : wait_us;
 }
 
+static int wait_ms(int64_t us) { return us > 3600000000 ? 3600000 : (int)((us + 999) / 1000); }
+
 static bool real_turn(struct loop *l, int64_t wait_us) {
-    int64_t us = wait_for(l, wait_us);
-    int ms = us > 3600000000 ? 3600000 : (int)((us + 999) / 1000);
-    bool any = poll_fds(l, ms);
+    bool any = poll_fds(l, wait_ms(wait_for(l, wait_us)));
     any |= fire(l, &l->mono, l->now_mono);
     any |= fire(l, &l->plant, l->now_plant);
     any |= loop_run_deferred(l);
@@ -360,7 +365,7 @@ static bool virtual_turn(struct loop *l, int64_t until, int64_t wait_us) {
     if (loop_run_deferred(l))
         return true;
     /* While an answer is on its way (hold), wait for it; else only look. */
-    bool any = poll_fds(l, l->holds ? (int)(wait_us / 1000) : 0);
+    bool any = poll_fds(l, l->holds ? wait_ms(wait_us) : 0);
     return any || loop_run_deferred(l) || virtual_step(l, until);
 }
 
@@ -441,5 +446,8 @@ int child_watch(struct loop *l, struct child *c, pid_t pid, void (*fn)(void *, p
     if (fd < 0)
         return errno == ESRCH ? E_NOTFOUND : E_IO;
     *c = (struct child){.pid = pid, .fn = fn, .ctx = ctx, .loop = l};
-    return watch_start(l, &c->watch, fd, WATCH_READ, on_child, c);
+    int rc = watch_start(l, &c->watch, fd, WATCH_READ, on_child, c);
+    if (rc)
+        close(fd);
+    return rc;
 }
