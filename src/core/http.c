@@ -19,6 +19,8 @@ static void turn(void *ctx) {
     if (!s->daemon)
         return;
     MHD_run(s->daemon);
+    if (s->is_due)
+        return; /* asked for meanwhile: at once */
     if (MHD_get_timeout(s->daemon, &ms) == MHD_YES) {
         if (ms == 0)
             http_turn(s);
@@ -198,6 +200,10 @@ static void connected(void *cls, struct MHD_Connection *connection, void **conte
         timer_cancel(s->host->loop, &p->deadline);
         free(p);
         *context = NULL;
+        /* At its limit of connections the library looks away from the port, and back only in its next round: without this
+         * one there would be none, when all have left together. */
+        if (!s->is_closing)
+            http_turn(s);
     }
 }
 

@@ -234,6 +234,8 @@ static void route(struct request *r, char *path, const char *method) {
         bool is_verb = (v && !v->on_object) || !is_kind;
         if (is_verb && (is_get || is_post))
             call_route(r, on, NULL, second, is_get);
+        else if (is_verb)
+            method_refuse(r, "GET, POST");
         else if (is_get)
             call_route(r, on, second, "show", true);
         else if (!strcmp(method, "PATCH"))
@@ -251,11 +253,32 @@ static void route(struct request *r, char *path, const char *method) {
     }
 }
 
+/* What a fixed path may be asked; NULL = it is none. */
+static const char *fixed_allow(const char *url) {
+    static const char *const read_only[] = {"/healthz", "/readyz", "/metrics", "/api/v1/schema", "/api/v1/openapi.json",
+                                            "/api/v1/metrics/history", "/api/v1/events"};
+    for (size_t i = 0; i < sizeof read_only / sizeof read_only[0]; i++)
+        if (!strcmp(url, read_only[i]))
+            return "GET, HEAD";
+    return strcmp(url, "/api/v1/session") ? NULL : "POST, DELETE";
+}
+
+static bool is_allowed(const char *allow, const char *method) {
+    size_t n = strlen(method);
+    for (const char *p = allow; n && p; p = strstr(p, ", "), p = p ? p + 2 : NULL)
+        if (!strncmp(p, method, n) && (p[n] == ',' || !p[n]))
+            return true;
+    return false;
+}
+
 void api_request(struct request *r, const char *url, const char *method) {
     struct host *h = r->http->host;
     struct err e = {0};
     struct principal p;
-    if (!strcmp(url, "/healthz") || !strcmp(url, "/readyz")) {
+    const char *allow = fixed_allow(url);
+    if (allow && !is_allowed(allow, method)) {
+        method_refuse(r, allow);
+    } else if (!strcmp(url, "/healthz") || !strcmp(url, "/readyz")) {
         bool good = url[1] == 'h' || store_ok(h->store, &e);
         text_add(&r->out, good ? "ok\n" : e.message);
         http_answer(r, good ? 200 : 503, "text/plain");

@@ -125,6 +125,21 @@ static struct doc *ref(struct arena *a, const char *name) {
     return d;
 }
 
+static struct doc *string_schema(struct arena *a) {
+    struct doc *s = doc_map(a);
+    doc_put_str(a, s, "type", "string");
+    return s;
+}
+
+static void parameter(struct arena *a, struct doc *list, const char *in, const char *name, struct doc *schema, bool required) {
+    struct doc *p = doc_map(a);
+    doc_put_str(a, p, "name", name);
+    doc_put_str(a, p, "in", in);
+    doc_put_bool(a, p, "required", required);
+    doc_put(p, "schema", schema);
+    doc_push(list, p);
+}
+
 static struct doc *operation(struct arena *a, const struct verb *v, const char *on, bool has_name, struct doc *in,
                              struct doc *out) {
     struct doc *o = doc_map(a), *responses = doc_map(a), *good = doc_map(a), *bad = doc_map(a), *tags = doc_seq(a);
@@ -132,29 +147,27 @@ static struct doc *operation(struct arena *a, const struct verb *v, const char *
     doc_put_str(a, o, "summary", v->doc);
     doc_push(tags, doc_str(a, on));
     doc_put(o, "tags", tags);
-    if (has_name) {
-        struct doc *list = doc_seq(a), *p = doc_map(a), *s = doc_map(a);
-        doc_put_str(a, p, "name", "name");
-        doc_put_str(a, p, "in", "path");
-        doc_put_bool(a, p, "required", true);
-        doc_put_str(a, s, "type", "string");
-        doc_put(p, "schema", s);
-        doc_push(list, p);
+    struct doc *list = doc_seq(a);
+    if (has_name)
+        parameter(a, list, "path", "name", string_schema(a), true);
+    if (v->in && (v->flags & VERB_READ))
+        for (uint32_t i = 0; i < v->in->nfields; i++)
+            parameter(a, list, "query", v->in->fields[i].name, field_schema(&v->in->fields[i], a),
+                      v->in->fields[i].flags & F_REQUIRED);
+    if (!(v->flags & VERB_READ))
+        parameter(a, list, "query", "dry_run", string_schema(a), false);
+    if (list->list.n)
         doc_put(o, "parameters", list);
-    }
     if (in) {
         struct doc *body = doc_map(a);
         doc_put(body, "content", content(a, "application/json", in));
         doc_put(o, "requestBody", body);
     }
     doc_put_str(a, good, "description", "Done.");
-    if (v->flags & VERB_RAW) {
-        struct doc *s = doc_map(a);
-        doc_put_str(a, s, "type", "string");
-        doc_put(good, "content", content(a, "text/plain", s));
-    } else {
+    if (v->flags & VERB_RAW)
+        doc_put(good, "content", content(a, "text/plain", string_schema(a)));
+    else
         doc_put(good, "content", content(a, "application/json", out ? out : doc_map(a)));
-    }
     doc_put(responses, "200", good);
     doc_put_str(a, bad, "description", "Refused: RFC 9457 problem.");
     doc_put(bad, "content", content(a, "application/problem+json", ref(a, "problem")));
@@ -216,10 +229,12 @@ struct doc *openapi_doc(struct host *h, struct arena *a) {
     json_parse(a, "openapi", problem, sizeof problem - 1, NULL, &p, NULL);
     doc_put(schemas, "problem", p);
     doc_put(components, "schemas", schemas);
-    struct doc *security = NULL;
-    static const char bearer[] = "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}";
-    json_parse(a, "openapi", bearer, sizeof bearer - 1, NULL, &security, NULL);
-    doc_put(components, "securitySchemes", security);
+    struct doc *schemes = NULL, *security = NULL;
+    static const char bearer[] = "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}", wanted[] = "[{\"bearer\":[]}]";
+    json_parse(a, "openapi", bearer, sizeof bearer - 1, NULL, &schemes, NULL);
+    json_parse(a, "openapi", wanted, sizeof wanted - 1, NULL, &security, NULL);
+    doc_put(components, "securitySchemes", schemes);
+    doc_put(d, "security", security);
     doc_put(d, "components", components);
     return d;
 }

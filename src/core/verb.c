@@ -71,7 +71,7 @@ int verbs_lookup(const struct verbs *v, const char *on, const char *name, const 
     const char *near = str_nearest(name, names, n), *near_on = known ? NULL : str_nearest(on, ons, m);
     if (near_on)
         err_hint(e, "did you mean '%s'?", near_on);
-    else if (near)
+    else if (near && known)
         err_hint(e, "did you mean '%s %s'?", on, near);
     return E_NOTFOUND;
 }
@@ -201,6 +201,7 @@ static int prepare(struct call *c, const char *on, const char *object_name, cons
             err_set(&c->err, E_INVAL, "%s %s wants the name of a %s", on, verb_name, on);
             return E_INVAL;
         }
+        snprintf(c->path, sizeof c->path, "%.31s/%.63s", on, object_name); /* for the audit, should it not be there */
         if ((rc = estate_lookup(h->estate, on, object_name, &c->object, &c->err)))
             return rc;
         estate_path(h->estate, c->object, c->path); /* now: a delete leaves nobody to ask */
