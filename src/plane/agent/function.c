@@ -154,7 +154,7 @@ static void instance_free(struct instance *x) {
     timer_cancel(f->a->loop, &x->idle);
     slot_wait_cancel(f->a, &x->wait);
     instance_folder(x, folder, sizeof folder);
-    folder_remove(folder);
+    folder_drop(f->a, folder);
     text_free(&x->answer);
     free(x);
 }

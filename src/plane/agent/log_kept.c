@@ -21,12 +21,12 @@ void log_keep(struct agent_state *a, const char *task) {
     struct tasks *ts = a->tasks;
     task_folder(a, task, from, sizeof from - 4);
     strcat(from, "/log");
-    if (lstat(from, &st) || !S_ISREG(st.st_mode))
-        return; /* it never began */
+    if (lstat(from, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+        return; /* it never began, or said nothing: an empty log need not be kept to be told */
     generation(a, "new", "", to, sizeof to);
     if (ts->kept_tasks >= KEPT_TASKS || ts->kept_bytes >= KEPT_BYTES) {
         generation(a, "old", "", old, sizeof old);
-        folder_remove(old);
+        folder_drop(a, old);
         if (!rename(to, old))
             ts->kept_bytes = ts->kept_tasks = 0;
     }

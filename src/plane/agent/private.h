@@ -4,6 +4,7 @@
  *   blob.c   content by digest: local store, peers' fetches in and out, paced as the WAN
  *   task.c   attempts: accept, fetch, run, report, forget          spool.c  what is accepted, durable
  *   slot.c   runners that wait, one a slot, each in its cgroup     runner.c, sandbox.c  inside the slot
+ *   folder.c  task folders come and go
  *   function.c  warm instances                                     reattach.c  after a restart */
 #ifndef SUAN_PLANE_AGENT_PRIVATE_H
 #define SUAN_PLANE_AGENT_PRIVATE_H
@@ -18,6 +19,7 @@ struct slots;     /* slot.c */
 struct spool;     /* spool.c */
 struct functions; /* function.c */
 struct blobs;     /* blob.c */
+struct folders;   /* folder.c */
 struct serve;     /* serve.c */
 
 struct agent_state {
@@ -29,6 +31,7 @@ struct agent_state {
     struct tasks *tasks;
     struct functions *functions;
     struct blobs *blobs;
+    struct folders *folders;
     struct serve *serve;
     char confined[256]; /* for the hello: "fully", or "without …"; set when the first runner stands */
 };

@@ -215,7 +215,7 @@ static void folder_sweep(struct agent_state *a, const char *name) {
     if (map_ptr(&a->tasks->by_name, name) || str_starts(name, ".end."))
         return;
     snprintf(path, sizeof path, "%.400s/tasks/%.200s", a->config->folder, name);
-    folder_remove(path);
+    folder_drop(a, path);
 }
 
 void tasks_reattach(struct agent_state *a) {

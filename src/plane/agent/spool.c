@@ -35,6 +35,7 @@ struct spool {
     int fd;
     int64_t size, dropped;
     bool same_boot, is_due, is_syncing;
+    bool is_deferred, is_closed; /* the loop still has sync_begin to call, and then nobody else has us */
     struct err broken;      /* code 0 = good */
     waiters waiting, synced; /* for the next sync; for the one that runs */
     aio_context_t aio;
@@ -117,7 +118,9 @@ static void sync_begin(void *ctx);
 static void sync_due(struct spool *s) {
     if (s->waiting.n && !s->is_due && !s->is_syncing) {
         s->is_due = true;
-        loop_defer(s->loop, sync_begin, s);
+        if (!s->is_deferred)
+            loop_defer(s->loop, sync_begin, s);
+        s->is_deferred = true;
     }
 }
 
@@ -134,12 +137,9 @@ static void sync_end(struct spool *s, int errnum) {
     sync_due(s);
 }
 
-static void sync_begin(void *ctx) {
-    struct spool *s = ctx;
+static void sync_submit(struct spool *s) {
     struct iocb cb = {.aio_lio_opcode = IOCB_CMD_FDSYNC, .aio_fildes = (uint32_t)s->fd, .aio_flags = IOCB_FLAG_RESFD,
                       .aio_resfd = (uint32_t)s->event}, *list = &cb;
-    if (!s->is_due)
-        return; /* it was closed or rewritten meanwhile */
     s->is_due = false;
     s->synced = s->waiting;
     memset(&s->waiting, 0, sizeof s->waiting);
@@ -147,6 +147,15 @@ static void sync_begin(void *ctx) {
     if (s->aio && syscall(SYS_io_submit, s->aio, 1, &list) == 1)
         return;
     sync_end(s, fdatasync(s->fd) ? errno : 0); /* no aio here, or not on this file system */
+}
+
+static void sync_begin(void *ctx) {
+    struct spool *s = ctx;
+    s->is_deferred = false;
+    if (s->is_closed)
+        free(s);
+    else if (s->is_due)
+        sync_submit(s); /* else it was rewritten meanwhile */
 }
 
 static void on_synced(void *ctx, int fd, int events) {
@@ -222,7 +231,9 @@ void spool_close(struct spool *s) {
         close(s->event);
     vec_free(&s->waiting);
     vec_free(&s->synced);
-    free(s);
+    s->is_closed = true;
+    if (!s->is_deferred)
+        free(s);
 }
 
 bool spool_same_boot(const struct spool *s) { return s->same_boot; }

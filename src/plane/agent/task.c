@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
@@ -98,19 +97,6 @@ static int spool_put(struct agent_state *a, enum spool_kind kind, const struct t
 
 /* -- folders -- */
 
-void task_folder(const struct agent_state *a, const char *name, char *out, size_t size) {
-    snprintf(out, size, "%.400s/tasks/%s", a->config->folder, name);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at) {
-    (void)st, (void)type, (void)at;
-    remove(path);
-    return 0;
-}
-
-/* Links are removed, not followed; no process of the task lives to move things meanwhile. */
-void folder_remove(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); }
-
 /* A fresh folder; the checkpoint of an earlier attempt stays when the task keeps them. */
 static int folder_make(struct attempt *t, struct err *e) {
     char path[600], keep[640], sub[640];
@@ -118,11 +104,11 @@ static int folder_make(struct attempt *t, struct err *e) {
     bool is_kept = false;
     task_folder(t->a, t->name, path, sizeof path);
     snprintf(keep, sizeof keep, "%.400s/tasks/.keep.%s", t->a->config->folder, t->name);
-    if (mkdir(path, 0700) && errno == EEXIST) {
+    if (folder_new(t->a, path) && errno == EEXIST) {
         snprintf(sub, sizeof sub, "%s/ckpt/latest", path);
         is_kept = t->start->checkpoints && !lstat(sub, &st) && S_ISREG(st.st_mode) && !rename(sub, keep);
-        folder_remove(path);
-        if (mkdir(path, 0700))
+        folder_drop(t->a, path);
+        if (folder_new(t->a, path))
             return err_errno(e, errno, "cannot make the task's folder %s", path);
     } else if (access(path, F_OK))
         return err_errno(e, errno, "cannot make the task's folder %s", path);
@@ -685,7 +671,7 @@ int task_forget(struct agent_state *a, const struct exec_task *in, struct err *e
     renew(a);
     log_keep(a, t->name);
     task_folder(a, t->name, path, sizeof path);
-    folder_remove(path);
+    folder_drop(a, path);
     task_fenced(a->tasks, row.task, row.attempt);
     task_free(t);
     if (spool_bytes(a->spool) > a->tasks->rewrite_bytes)
@@ -749,7 +735,7 @@ int task_logs(struct agent_state *a, const struct exec_logs *in, struct exec_log
     if (find(a->tasks, in->task)) {
         task_folder(a, in->task, path, 600);
         strcat(path, "/log");
-    } else if (!str_is_name(in->task) || !log_find(a, in->task, path, sizeof path)) {
+    } else if (!str_is_name(in->task) || (!log_find(a, in->task, path, sizeof path) && !fence_of(a->tasks, in->task))) {
         return err_set(e, E_NOTFOUND, "no task %s is here", in->task);
     }
     *out = (struct exec_log_chunk){.text = doc_str(ar, ""), .offset_bytes = in->offset_bytes};
@@ -778,6 +764,7 @@ int tasks_open(struct agent_state *a, struct err *e) {
     assert(ts->fences);
     ts->rewrite_bytes = REWRITE_BYTES;
     int rc = slots_open(a, e);
+    rc = rc ? rc : folders_open(a, e);
     rc = rc ? rc : tasks_replay(a, e);
     if (rc)
         return rc;
@@ -814,6 +801,7 @@ void tasks_close(struct agent_state *a) {
     while (ts->by_name.n)
         task_free(ts->by_name.entries[ts->by_name.n - 1].value.ptr);
     map_free(&ts->by_name);
+    folders_close(a);
     map_free(&ts->fenced);
     vec_free(&ts->old);
     free(ts->fences);

@@ -72,8 +72,14 @@ void task_fenced(struct tasks *ts, const char *name, int64_t attempt);
 void task_over(struct attempt *t, int state, const char *reason);
 /* The runner's word about its end; the slot may be gone already (NULL). */
 void task_ended(struct attempt *t, const struct runner_ended *m, const struct cgroup_usage *usage);
+
+/* folder.c */
+int folders_open(struct agent_state *a, struct err *e);
+void folders_close(struct agent_state *a);
 void task_folder(const struct agent_state *a, const char *name, char *out, size_t size);
-void folder_remove(const char *path);
+int folder_new(struct agent_state *a, const char *path);   /* as mkdir: 0, or -1 and errno */
+void folder_drop(struct agent_state *a, const char *path); /* gone when this returns; its contents are removed later */
+void folder_remove(const char *path);                      /* now, whatever it holds */
 
 /* log_kept.c: a log outlives forget */
 void log_keep(struct agent_state *a, const char *task); /* moved out of the task's folder */
