@@ -12,7 +12,7 @@
 #include "base/vec.h"
 #include "estate/kinds.h"
 
-enum { STACK_MAX = 8, POLL_FAILURES = 3, POLL_LANES = 100, ACTS_MAX = 65536 };
+enum { STACK_MAX = 8, POLL_FAILURES = 3, LANE_US = 1000000, ACTS_MAX = 65536 };
 
 struct device {
     struct devices *all;
@@ -21,6 +21,7 @@ struct device {
     struct backend *stack[STACK_MAX]; /* [0] is the transport, the last one is asked */
     size_t n;
     char spec[BACKEND_TEXT]; /* what the stack was opened from */
+    uint64_t revision;       /* of the estate, when that was last compared */
     struct timer poll_timer;
     struct device_request poll;
     void *poll_out;
@@ -156,8 +157,12 @@ static int stack_open(struct devices *d, struct device *v, struct err *e) {
 /* The operator may have given the object another backend since. What was on its way through the old one ends as
  * cancelled; filters that were stacked at run time go with it. */
 static int stack_renew(struct devices *d, struct device *v, struct err *e) {
+    uint64_t revision = estate_revision(d->host->estate);
+    if (v->n && v->revision == revision)
+        return 0;
     char spec[BACKEND_TEXT];
     int rc = spec_of(d, v, spec, e);
+    v->revision = revision;
     if (!rc && v->n && !strcmp(spec, v->spec))
         return 0;
     stack_close(v);
@@ -280,15 +285,7 @@ static void refuse(struct devices *d, struct device_request *r) {
     device_finish(r, r->err.code);
 }
 
-void device_submit(struct devices *d, oid id, const char *verb, struct device_request *r) {
-    struct device *v;
-    r->id = id;
-    r->verb = NULL;
-    err_clear(&r->err);
-    if (device_find(d, id, &v, &r->err)) {
-        refuse(d, r);
-        return;
-    }
+static void submit(struct devices *d, struct device *v, const char *verb, struct device_request *r) {
     r->cls = v->cls;
     r->verb = device_verb(v->cls, verb);
     if (!r->verb) {
@@ -301,6 +298,17 @@ void device_submit(struct devices *d, oid id, const char *verb, struct device_re
         return;
     }
     backend_submit(v->stack[v->n - 1], r);
+}
+
+void device_submit(struct devices *d, oid id, const char *verb, struct device_request *r) {
+    struct device *v;
+    r->id = id;
+    r->verb = NULL;
+    err_clear(&r->err);
+    if (device_find(d, id, &v, &r->err))
+        refuse(d, r);
+    else
+        submit(d, v, verb, r);
 }
 
 int device_filter(struct devices *d, oid id, const char *spec, struct err *e) {
@@ -352,14 +360,19 @@ static void poll_now(void *ctx) {
     if (v->polling || !estate_alive(v->all->host->estate, v->id))
         return;
     v->polling = true;
-    v->poll = (struct device_request){.out = v->poll_out, .done = poll_done, .ctx = v};
-    device_submit(v->all, v->id, v->cls->poll_verb, &v->poll);
+    v->poll = (struct device_request){.out = v->poll_out, .done = poll_done, .ctx = v, .id = v->id};
+    if (stack_renew(v->all, v, &v->poll.err))
+        refuse(v->all, &v->poll);
+    else
+        submit(v->all, v, v->cls->poll_verb, &v->poll);
 }
 
-/* Devices keep to their own lane of the period, so that a hall is not read in one burst. */
+/* Devices keep to their own lane of the period, one a second: a hall is not read in one burst, and the controller sleeps
+ * between two lanes. */
 static void poll_next(struct device *v) {
     struct loop *l = v->all->host->loop;
-    int64_t period = v->cls->period_us, lane = (int64_t)(v->id % POLL_LANES) * (period / POLL_LANES);
+    int64_t period = v->cls->period_us, lanes = period > LANE_US ? period / LANE_US : 1;
+    int64_t lane = (int64_t)(v->id % (uint64_t)lanes) * LANE_US;
     int64_t next = (loop_now_us(l) - lane) / period * period + lane + period;
     timer_at(l, &v->poll_timer, next, 0, poll_now, v);
 }

@@ -181,20 +181,33 @@ void world_advance(struct world *w, int64_t to_us) {
     }
 }
 
+static double rack_inlet_c(const struct world *w, uint32_t r) {
+    double settled = w->r_supply[r] + w->r_power[r] / w->m->r_conductance[r];
+    double dt_s = (double)(w->now_us - w->r_since[r]) * 1e-6;
+    double decay = dt_s > 0 ? fx_exp(-dt_s * w->m->r_conductance[r] / w->m->r_mass[r]) : 1;
+    return settled + (w->r_air[r] - settled) * decay;
+}
+
 int world_node(const struct world *w, oid id, struct world_node *out, struct err *e) {
     uint32_t n;
     int rc = world_thing(w->m, id, THING_NODE, &n, e);
     if (rc)
         return rc;
+    bool fed = node_fed(w, n);
     *out = (struct world_node){
         .power_w = w->n_power[n],
         .utilisation_ratio = w->n_util[n],
-        .temperature_c = world_rack_inlet_c(w, w->m->r_id[w->m->n_rack[n]]),
+        .temperature_c = rack_inlet_c(w, w->m->n_rack[n]),
         .cap_w = w->n_cap[n],
-        .on = w->n_on[n] && !w->n_failed[n] && node_fed(w, n),
-        .fed = node_fed(w, n),
+        .on = w->n_on[n] && !w->n_failed[n] && fed,
+        .fed = fed,
     };
     return 0;
+}
+
+bool world_node_fed(const struct world *w, oid id) {
+    uint32_t n;
+    return !world_thing(w->m, id, THING_NODE, &n, NULL) && node_fed(w, n);
 }
 
 int world_pdu(const struct world *w, oid id, struct world_pdu *out, struct err *e) {
@@ -213,12 +226,7 @@ int world_pdu(const struct world *w, oid id, struct world_pdu *out, struct err *
 
 double world_rack_inlet_c(const struct world *w, oid rack) {
     uint32_t r;
-    if (world_thing(w->m, rack, THING_RACK, &r, NULL))
-        return 0;
-    double settled = w->r_supply[r] + w->r_power[r] / w->m->r_conductance[r];
-    double dt_s = (double)(w->now_us - w->r_since[r]) * 1e-6;
-    double decay = dt_s > 0 ? fx_exp(-dt_s * w->m->r_conductance[r] / w->m->r_mass[r]) : 1;
-    return settled + (w->r_air[r] - settled) * decay;
+    return world_thing(w->m, rack, THING_RACK, &r, NULL) ? 0 : rack_inlet_c(w, r);
 }
 
 static double node_energy_j(const struct world *w, uint32_t n) {

@@ -38,6 +38,7 @@ int64_t world_next_us(const struct world *w);
 struct world_node { double power_w, utilisation_ratio, temperature_c, cap_w; bool on, fed; }; /* fed: power reaches it */
 struct world_pdu { double power_w, limit_w; bool outlet_on[48]; uint32_t n_outlet_on; bool tripped, fed; };
 int world_node(const struct world *w, oid id, struct world_node *out, struct err *e);
+bool world_node_fed(const struct world *w, oid id); /* false too when there is no such node */
 int world_pdu(const struct world *w, oid id, struct world_pdu *out, struct err *e);
 double world_rack_inlet_c(const struct world *w, oid rack);
 double world_energy_kwh(const struct world *w, oid id); /* node, rack or centre, since start */

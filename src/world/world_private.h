@@ -42,6 +42,9 @@ struct curve { /* of one kind of server */
 struct world_model {
     struct thing_index *things; /* sorted by id */
     size_t n_things;
+    uint32_t *places; /* by id - first_id: where in things, + 1; 0 = not of the world */
+    oid first_id;
+    size_t n_places;
     uint32_t n_centres, n_racks, n_nodes, n_pdus, n_curves;
     /* centres */
     double *c_pue, *c_wet_mean, *c_wet_amplitude, *c_utc_offset_h;

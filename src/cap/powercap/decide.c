@@ -7,7 +7,7 @@
 #include "cap/powercap/powercap.h"
 #include "estate/kinds.h"
 
-enum { SETTLE_US = 2000000, READ_BACK_US = 30000000, ADVICE_TEXT = 120 };
+enum { SETTLE_US = 2000000, READ_BACK_US = 40000000, ADVICE_TEXT = 120 };
 #define LOSS_MAX_RATIO 0.10   /* between a rack's meter and its servers: more is a reading that lies */
 #define BLIND_LOSS_RATIO 0.05 /* assumed without sight */
 #define LEAST_W 0.5           /* less is rounding: caps are whole watts */

@@ -8,8 +8,7 @@
 #include "device/twin/instrument.h"
 
 static bool is_dark(struct instrument *i) {
-    struct world_node n;
-    return world_node(twin_look(i->b.host->twin), i->b.id, &n, NULL) || !n.fed;
+    return !world_node_fed(twin_look(i->b.host->twin), i->b.id);
 }
 
 static int serve_read(struct instrument *i, const void *ask, void *answer, struct err *e) {
