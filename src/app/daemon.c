@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/app.h"
@@ -192,6 +193,7 @@ int command_daemon(const struct options *o, struct err *e) {
     /* Keys and tokens are in this memory: it leaves no core file, and no other process of the user reads it. */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0);
+    umask(077); /* nor do others read what it writes */
     int rc = place_state(o, d.state, e);
     if (rc)
         return rc;

@@ -56,6 +56,11 @@ static void answer(struct host *h, const struct err *failed) {
 int64_t host_journal(struct host *h, const char *kind, const char *by, const char *object, struct doc *reasons,
                      const char *format, ...) {
     struct cycle *c = h->cycle;
+    if (c->rows.n >= PENDING_MAX && !store_ok(h->store, NULL)) {
+        c->rows_dropped++;
+        metric_series(h->metrics, &house_metrics[5], NULL)->value++;
+        return 0;
+    }
     struct text t = TEXT_INIT, json = TEXT_INIT;
     char message[600];
     va_list args;
@@ -70,6 +75,7 @@ int64_t host_journal(struct host *h, const char *kind, const char *by, const cha
     int64_t sequence = journal_last(h->store) + (int64_t)c->rows.n + 1;
     vec_push(&c->rows, (struct pending_row){sequence, loop_now_us(h->loop), strdup(kind), strdup(by ? by : ""),
                                             strdup(object ? object : ""), text_take(&t), text_take(&json)});
+    metric_series(h->metrics, &house_metrics[4], NULL)->value = (double)c->rows.n;
     host_kick(h);
     return sequence;
 }
@@ -377,6 +383,11 @@ static bool commit(struct host *h) {
             arena_free(&a);
         }
         rows_free(c);
+        metric_series(h->metrics, &house_metrics[4], NULL)->value = 0;
+        if (c->rows_dropped)
+            host_journal(h, "alarm", "store", "", NULL, "%llu rows could not be kept while the store could not be written",
+                         (unsigned long long)c->rows_dropped);
+        c->rows_dropped = 0;
     } else {
         log_err("store", &w.e);
         answer(h, &w.e);

@@ -6,7 +6,9 @@
 #include "base/vec.h"
 #include "core/host.h"
 
-enum { CAPS_MAX = 64, COMMANDS_MAX = 4096 };
+/* PENDING_MAX: journal rows that wait while the store cannot be written. Changes are refused meanwhile (core/verb.c), but each
+ * refusal is a row, and so is each event: what is over the limit is counted, and the count is journaled afterwards. */
+enum { CAPS_MAX = 64, COMMANDS_MAX = 4096, PENDING_MAX = 10000 };
 
 struct pending_row { /* a journal row waiting for the commit */
     int64_t sequence, time_us;
@@ -40,6 +42,7 @@ struct cycle {
     struct cap_slot caps[CAPS_MAX];
     size_t n_caps;
     VEC(struct pending_row) rows;
+    uint64_t rows_dropped; /* since the store failed */
     VEC(struct later) after;
     VEC(struct call *) answers; /* of changing calls, which wait for the commit */
     VEC(struct listener) listeners;

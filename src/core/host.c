@@ -21,6 +21,8 @@ const struct metric house_metrics[] = {
     {"suan_verb_seconds", METRIC_HISTOGRAM, "seconds", NULL, call_bounds, 0, "How long calls took."},
     {"suan_decide_seconds", METRIC_HISTOGRAM, "seconds", cap_labels, decide_bounds, 0, "How long deciding took."},
     {"suan_plan_dropped", METRIC_COUNTER, NULL, cap_labels, NULL, 0, "Parts of plans over a limit."},
+    {"suan_journal_pending", METRIC_GAUGE, NULL, NULL, NULL, 0, "Journal rows that wait for their commit."},
+    {"suan_journal_dropped", METRIC_COUNTER, NULL, NULL, NULL, 0, "Journal rows over the limit while the store could not be written."},
 };
 
 enum { CONFIG_TEXT = 8192, JOURNAL_KEEP = 1000000 };

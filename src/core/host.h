@@ -55,7 +55,8 @@ void host_close(struct host *h);
 
 /* Something changed: run a cycle soon. Cheap, idempotent. */
 void host_kick(struct host *h);
-/* Journal a decision; returns its sequence. `reasons` may be NULL. Durable with the cycle's commit. */
+/* Journal a decision; returns its sequence. `reasons` may be NULL. Durable with the cycle's commit. While the store cannot
+ * be written 10,000 rows wait; those over the limit are counted (suan_journal_dropped) and get 0. */
 int64_t host_journal(struct host *h, const char *kind, const char *by, const char *object, struct doc *reasons,
                      const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* Run `fn` after the present cycle's commit is durable: for everything that leaves the house. */

@@ -197,6 +197,8 @@ void store_rollback(struct store *s) {
     s->last = s->last_committed;
     memcpy(s->hash, s->hash_committed, sizeof s->hash);
     s->bad = true;
+    if (!s->why.code) /* the caller's reason, not the database's */
+        err_set(&s->why, E_IO, "state.db: the last change was rolled back");
 }
 
 int store_commit(struct store *s, struct err *e) {
@@ -207,6 +209,7 @@ int store_commit(struct store *s, struct err *e) {
     }
     s->in_txn = false;
     s->bad = false;
+    err_clear(&s->why);
     s->last_committed = s->last;
     s->base_committed = s->base;
     memcpy(s->hash_committed, s->hash, sizeof s->hash);

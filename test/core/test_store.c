@@ -189,8 +189,8 @@ static void test_prune(void) {
     static const char *const harm[] = {
         "DELETE FROM journal WHERE sequence<=4600",
         "UPDATE value SET value='' WHERE key='journal.base'",
-        "DELETE FROM journal WHERE sequence<=4600; UPDATE value SET value=json_object('sequence',4600,'hash',"
-        "(SELECT hash FROM journal WHERE sequence=4600)) WHERE key='journal.base'",
+        ("DELETE FROM journal WHERE sequence<=4600; UPDATE value SET value=json_object('sequence',4600,'hash',"
+         "(SELECT hash FROM journal WHERE sequence=4600)) WHERE key='journal.base'"),
         "UPDATE journal SET text='x' WHERE kind='pruned'"};
     for (size_t i = 0; i < 4; i++) {
         struct store *s = NULL;
