@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/cycle.h"
+#include "core/draft.h"
 #include "core/telemetry.h"
 
 static const char *const call_labels[] = {"on", "verb", "code", NULL}, *const cap_labels[] = {"cap", NULL};
@@ -214,6 +215,7 @@ void host_close(struct host *h) {
             h->caps[i]->stop(h, h->cap_state[i]);
     cycle_free(h);
     telemetry_free(h->telemetry);
+    drafts_free(h->drafts);
     auth_close(h->auth);
     store_close(h->store);
     verbs_free(h->verbs);

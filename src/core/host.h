@@ -18,6 +18,7 @@
 #include "estate/estate.h"
 
 struct devices; /* device/device.h */
+struct drafts;  /* core/draft.h */
 struct telemetry; /* core/telemetry.h */
 struct twin;    /* device/twin/twin.h */
 
@@ -30,6 +31,7 @@ struct host {
     struct metrics *metrics;
     struct verbs *verbs;
     struct telemetry *telemetry; /* the last hour, for charts */
+    struct drafts *drafts;   /* NULL until the first */
     struct devices *devices; /* opaque to core: set by app; capabilities use the device/class wrappers */
     struct twin *twin;       /* opaque to core: the built-in world, set by twin_open; NULL = none */
     struct rng rng;          /* root of this run's universe */

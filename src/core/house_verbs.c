@@ -5,6 +5,7 @@
 
 #include "base/civil.h"
 #include "base/vec.h"
+#include "core/draft.h"
 #include "core/host.h"
 #include "core/list.h"
 #include "core/telemetry.h"
@@ -40,23 +41,6 @@ static struct doc *without(struct call *c, const char *const *keys) {
     return out;
 }
 
-/* Commit, or with dry_run only say what would change. */
-static int end(struct call *c, struct txn *t, int rc, const char *why) {
-    uint64_t revision = 0;
-    c->reply = doc_map(&c->arena);
-    if (!rc)
-        rc = txn_check(t, &c->err);
-    if (!rc)
-        doc_put(c->reply, "changes", txn_diff(t, &c->arena));
-    if (rc || c->dry_run) {
-        txn_abort(t);
-        return rc;
-    }
-    if (!(rc = txn_commit(t, c->who.name, why, &revision, &c->err)))
-        doc_put_int(&c->arena, c->reply, "revision", (int64_t)revision);
-    return rc;
-}
-
 /* Work is made, moved and ended by its own verbs: a change by hand would leave reserved cores and running processes. */
 static int by_hand(struct call *c, const char *what) {
     if (!(c->kind->flags & KIND_RUNTIME))
@@ -67,39 +51,28 @@ static int by_hand(struct call *c, const char *what) {
 }
 
 static int verb_create(struct call *c) {
-    static const char *const own[] = {"name", "parent", NULL};
-    const char *name = doc_get_str(c->body, "name", NULL), *parent_path = doc_get_str(c->body, "parent", NULL);
-    oid parent = 0, id;
-    if (!name)
+    static const char *const own[] = {"name", "parent", "draft", NULL};
+    struct step step = {STEP_CREATE, c->kind->name, doc_get_str(c->body, "name", NULL), doc_get_str(c->body, "parent", NULL),
+                        without(c, own), c->source};
+    if (!step.name)
         return err_set(&c->err, E_INVAL, "name is missing: what shall the %s be called?", c->kind->name);
     int rc = by_hand(c, "created");
-    if (!rc && parent_path)
-        rc = estate_lookup_path(c->host->estate, parent_path, &parent, &c->err);
-    if (rc)
-        return rc;
-    struct txn *t = estate_begin(c->host->estate);
-    rc = txn_create(t, c->kind->name, name, parent, without(c, own), c->source, &id, &c->err);
-    return end(c, t, rc, "create");
+    return rc ? rc : step_run(c, &step, "create");
 }
 
 static int verb_set(struct call *c) {
-    static const char *const own[] = {"name", "parent", NULL};
+    static const char *const own[] = {"name", "parent", "draft", NULL};
+    struct step step = {STEP_SET, c->kind->name, estate_name(c->host->estate, c->object), NULL, without(c, own), c->source};
     int rc = by_hand(c, "changed");
-    if (rc)
-        return rc;
-    struct txn *t = estate_begin(c->host->estate);
-    return end(c, t, txn_set(t, c->object, without(c, own), c->source, &c->err), "set");
+    return rc ? rc : step_run(c, &step, "set");
 }
 
 static int verb_delete(struct call *c) {
     const char *tree = doc_get_str(c->body, "tree", "");
+    bool whole = *tree || doc_get_bool(c->body, "tree", false);
+    struct step step = {whole ? STEP_DELETE_TREE : STEP_DELETE, c->kind->name, estate_name(c->host->estate, c->object)};
     int rc = by_hand(c, "deleted");
-    if (rc)
-        return rc;
-    struct txn *t = estate_begin(c->host->estate);
-    rc = *tree || doc_get_bool(c->body, "tree", false) ? txn_delete_tree(t, c->object, &c->err)
-                                                       : txn_delete(t, c->object, &c->err);
-    return end(c, t, rc, "delete");
+    return rc ? rc : step_run(c, &step, "delete");
 }
 
 /* -- estate -- */
@@ -112,10 +85,12 @@ static int verb_export(struct call *c) {
 struct import_in {
     struct doc *document;
     char source[160];
+    int64_t draft;
 };
 static const struct field import_fields[] = {
     FIELD_DOC(struct import_in, document, .flags = F_REQUIRED, .doc = "The estate: a map, or its YAML text."),
     FIELD_TEXT(struct import_in, source, .dflt = "estate", .doc = "Name of the file, for error places."),
+    FIELD_INT(struct import_in, draft, .min = 0, .max = 1e15, .doc = "Only note it in this draft; 0 = commit it."),
 };
 static const struct table table_import = TABLE(import_in, import_fields, "An estate document.");
 
@@ -125,8 +100,8 @@ static int verb_import(struct call *c) {
     int rc = d->type == DOC_STR ? yaml_parse(&c->arena, in->source, d->str.p, d->str.n, NULL, &d, &c->err) : 0;
     if (rc)
         return rc;
-    struct txn *t = estate_begin(c->host->estate);
-    return end(c, t, txn_import(t, d, in->source, &c->err), "import");
+    struct step step = {.op = STEP_IMPORT, .fields = d, .source = in->source};
+    return step_run(c, &step, "import");
 }
 
 static int verb_history(struct call *c) {
@@ -235,7 +210,16 @@ static const struct field explain_fields[] = {
 };
 static const struct table table_explain = TABLE(explain_in, explain_fields, "What to explain.");
 
-/* The chain of reasons: the row, or the object's decisions, newest first, with what its ancestors were decided. */
+enum { EXPLAIN_ROWS_MAX = 200 };
+
+static int rows_of(struct rows *x, oid id) {
+    char path[ESTATE_PATH];
+    estate_path(x->c->host->estate, id, path);
+    struct journal_query q = {.newest_first = true, .object = path, .limit = 20};
+    return journal_read(x->c->host->store, &q, row_doc, x, &x->c->err);
+}
+
+/* The chain of reasons: the row, or the object's decisions, newest first, with those of its ancestors and its parts. */
 static int verb_explain(struct call *c) {
     const struct explain_in *in = c->in;
     struct rows x = {c, doc_seq(&c->arena)};
@@ -253,17 +237,16 @@ static int verb_explain(struct call *c) {
                      (long long)journal_first(c->host->store), (long long)journal_last(c->host->store));
         }
     } else {
-        oid id;
-        rc = estate_lookup_path(c->host->estate, in->subject, &id, &c->err);
-        for (; !rc && id; id = estate_parent(c->host->estate, id)) {
-            char path[ESTATE_PATH];
-            estate_path(c->host->estate, id, path);
-            struct journal_query q = {.newest_first = true, .object = path, .limit = 20};
-            rc = journal_read(c->host->store, &q, row_doc, &x, &c->err);
-        }
+        const struct estate *s = c->host->estate;
+        oid subject = 0;
+        rc = estate_lookup_path(s, in->subject, &subject, &c->err);
+        for (oid i = subject; !rc && i; i = estate_parent(s, i))
+            rc = rows_of(&x, i);
+        /* What was decided of a job was decided of its tasks. */
+        for (oid i = 0; !rc && x.list->list.n < EXPLAIN_ROWS_MAX && (i = estate_child(s, subject, NULL, i));)
+            rc = rows_of(&x, i);
         if (!rc)
-            doc_put(c->reply, "claims", arbiter_doc(c->host->arbiter, c->host->estate,
-                                                    0, &c->arena));
+            doc_put(c->reply, "claims", arbiter_doc(c->host->arbiter, s, subject, &c->arena));
     }
     doc_put(c->reply, "chain", x.list);
     return rc;
@@ -628,11 +611,17 @@ static int verb_claim_list(struct call *c) {
 const struct verb house_verbs[] = {
     {"list", "*", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "All objects of a kind, with filters.", "rack list limit=2", verb_list},
     {"show", "*", true, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "One object with all its fields.", "centre show zhangjiakou", verb_show},
-    {"create", "*", false, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM, 0, NULL, "Make an object.", "tenant create name=lab title=Lab", verb_create},
-    {"set", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_IDEMPOTENT, 0, NULL, "Change fields of an object.", "tenant set lab title=Laboratory", verb_set},
-    {"delete", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_DANGEROUS, 0, NULL, "Delete an object.", "tenant delete lab", verb_delete},
+    {"create", "*", false, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM, 0, NULL, "Make an object; with draft=N only note it there.", "tenant create name=lab title=Lab", verb_create},
+    {"set", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_IDEMPOTENT, 0, NULL, "Change fields of an object; with draft=N only note it there.", "tenant set lab title=Laboratory", verb_set},
+    {"delete", "*", true, NULL, NULL, ROLE_OPERATOR, VERB_FREE_FORM | VERB_DANGEROUS, 0, NULL, "Delete an object; with draft=N only note it there.", "tenant delete lab", verb_delete},
     {"export", "estate", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "The whole configuration; import reads it back.", "estate export", verb_export},
     {"import", "estate", false, &table_import, NULL, ROLE_ADMIN, 0, 30000000, NULL, "Merge a document into the estate.", "estate import share/estates/rack.yaml", verb_import},
+    {"begin", "estate", false, NULL, &table_draft_begun, ROLE_OWNER, 0, 0, NULL, "Begin a draft: changes that are committed as one.", "estate begin", verb_draft_begin},
+    {"drafts", "estate", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Drafts that are open.", "estate drafts", verb_draft_list},
+    {"diff", "estate", false, &table_draft_in, NULL, ROLE_OWNER, VERB_READ, 0, NULL, "What a draft would change.", "estate diff 1", verb_draft_diff},
+    {"check", "estate", false, &table_draft_in, NULL, ROLE_OWNER, VERB_READ, 0, NULL, "Whether a draft could be committed now.", "estate check 1", verb_draft_check},
+    {"commit", "estate", false, &table_draft_commit, NULL, ROLE_OWNER, 0, 0, NULL, "Commit a draft: all of it as one revision, or nothing.", "estate commit 1", verb_draft_commit},
+    {"abort", "estate", false, &table_draft_in, NULL, ROLE_OWNER, 0, 0, NULL, "Forget a draft.", "estate abort 2", verb_draft_abort},
     {"history", "estate", false, NULL, NULL, ROLE_VIEWER, ANY, 0, NULL, "Revisions, newest first.", "estate history", verb_history},
     {"rollback", "estate", false, &table_rollback, NULL, ROLE_ADMIN, VERB_DANGEROUS, 0, NULL, "Go back to a revision, as a new one.", "estate rollback 1", verb_rollback},
     {"hash", "estate", false, NULL, NULL, ROLE_VIEWER, VERB_READ, 0, NULL, "Hash of all that is not volatile.", "estate hash", verb_hash},

@@ -208,7 +208,10 @@ static int prepare(struct call *c, const char *on, const char *object_name, cons
     } else if (object_name && *object_name) {
         return err_set(&c->err, E_INVAL, "%s %s takes no object, but '%.64s' was named", on, verb_name, object_name);
     }
-    if ((rc = auth_permit(&c->who, c->verb->role, c->object ? tenant_of(h->estate, c->object) : "", &c->err)))
+    /* An owner's verb without an object is for every owner; whose things it touches, the verb itself asks. */
+    if ((rc = auth_permit(&c->who, c->verb->role, c->object ? tenant_of(h->estate, c->object)
+                          : c->verb->role == ROLE_OWNER     ? c->who.tenant
+                                                            : "", &c->err)))
         return rc;
     struct err why;
     if (!(c->verb->flags & VERB_READ) && !store_ok(h->store, &why)) {

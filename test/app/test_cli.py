@@ -83,6 +83,57 @@ def mistakes(region):
     ok(code == 0 and "Other" in out and region.get("tenant/campus")["title"] == before, "a dry run says what would change and changes nothing", out)
 
 
+def drafts(region):
+    code, out, _ = region.cli("estate", "begin", "--json")
+    draft = f"draft={json.loads(out)['draft']}"
+    number, revision = draft[6:], region.get("estate/history")["revision"]
+    region.cli("tenant", "create", "name=drafted", "title=One", "quota_cores=8", draft)
+    region.cli("rack", "set", "zhangjiakou-a-r02", "budget_w=9 kW", draft)
+    code, out, err = region.cli("rack", "set", "zhangjiakou-a-r02", "budgt_w=9 kW", draft)
+    ok(code == 1 and "did you mean 'budget_w'" in err, "a mistaken step is refused at once", err)
+    code, out, _ = region.cli("estate", "diff", number, "--json")
+    is_([(d["op"], d["object"]) for d in json.loads(out)["changes"]],
+        [("create", "tenant/drafted"), ("set", "rack/zhangjiakou-a-r02")], "a draft shows all that it would change")
+    is_((region.get("estate/history")["revision"], region.request("GET", "tenant/drafted")[0]), (revision, 404), "and has changed nothing")
+    region.cli("rack", "delete", "zhangjiakou-a-r02", "tree=true", "--yes")
+    code, out, err = region.cli("estate", "check", number)
+    ok(code == 1 and "step 2" in err and "zhangjiakou-a-r02" in err, "check names the step that no longer fits", err)
+    code, out, err = region.cli("estate", "commit", number)
+    ok(code == 1 and region.request("GET", "tenant/drafted")[0] == 404, "such a draft commits nothing at all", err)
+    region.cli("estate", "rollback", str(revision), "--yes")
+    code, out, err = region.cli("estate", "commit", number, "why=two in one", "--json")
+    ok(code == 0 and json.loads(out)["revision"] == revision + 3, "once it fits again it is one revision", err or out)
+    is_((region.get("rack/zhangjiakou-a-r02")["budget_w"], region.get("tenant/drafted")["quota_cores"]), (9000, 8), "with every step")
+    is_(region.get("estate/history")["rows"][0]["why"], "two in one", "and its reason")
+    region.cli("estate", "rollback", str(revision + 2), "--yes")
+    ok(region.request("GET", "tenant/drafted")[0] == 404, "rolled back whole")
+    token = region.post("token/create", {"name": "other", "role": "operator"})["token"]
+    other = region.post("estate/begin")["draft"]
+    is_(region.request("POST", "estate/abort", {"draft": other}, token=token)[0], 403, "a draft is its beginner's")
+    is_((region.request("POST", "estate/abort", {"draft": other})[0], region.request("POST", "estate/commit", {"draft": other})[0]),
+        (200, 404), "an aborted draft is gone")
+
+
+def owners(region):
+    token = region.post("token/create", {"name": "lab", "role": "owner", "tenant": "grid-lab"})["token"]
+    job = "job: owned\ntype: function\nfunction: {argv: [wetbulb]}\n"
+    submit = lambda text: region.request("POST", "job/submit", {"job": text}, token=token)  # noqa: E731
+    is_(submit(job.replace("owned", "others") + "tenant: campus\n")[0], 403, "an owner submits nothing for another tenant")
+    status, d = submit(job)
+    ok(status == 200 and region.get("job/owned")["tenant"] == "grid-lab", "an owner submits for the own tenant", d)
+    is_(region.request("POST", "job/wetbulb/cancel", {}, token=token)[0], 403, "and cancels no other's job")
+    is_(region.request("POST", "job/owned/cancel", {}, token=token)[0], 200, "but the own")
+    is_(region.request("POST", "node/zhangjiakou-a-r01-n01/drain", {}, token=token)[0], 403, "and drains no other's node")
+
+
+def explains(region):
+    code, out, _ = region.cli("explain", "job/hello", "--json")
+    chain = json.loads(out)["chain"]
+    ok(any(r["object"] == "task/hello-greet" and r["reasons"]["candidates"] for r in chain), "explain of a job tells why each task is where it is", out)
+    code, out, _ = region.cli("explain", "node/zhangjiakou-a-r01-n02", "--json")
+    is_([c for c in json.loads(out)["claims"] if c["object"] != "node/zhangjiakou-a-r01-n02"], [], "and shows the object's own claims only")
+
+
 def main():
     offline()
     with Region(SUAN, "share/estates/national-hubs.yaml", agents="--agents" in sys.argv) as region:
@@ -90,7 +141,12 @@ def main():
         if region.agents:
             region.job("hello")
             region.cli("job", "submit", "share/jobs/wetbulb.yaml")
+            explains(region)
+            owners(region)
+        for _ in range(2):
+            region.cli("estate", "begin")  # drafts 1 and 2 of the examples
         examples(region, lambda v: v["on"] != "time" and (region.agents or v["on"] not in ("task", "function", "job")))
+        drafts(region)
         printing(region)
         mistakes(region)
         status = open(f"/proc/{region.controller()['pid']}/status").read()
