@@ -124,7 +124,7 @@ const struct kind kind_model = {"model", "Server model", "服务器型号", &mod
 
 static const struct field tenant_fields[] = {
     FIELD_TEXT(struct tenant, title, .doc = "Name for people."),
-    FIELD_INT(struct tenant, quota_cores, .min = 0, .max = 1e9, .doc = "Cores it may use at once; 0 = no limit."),
+    FIELD_INT(struct tenant, quota_cores, .min = 0, .max = 1e9, .doc = "Cores its tasks may use at once; 0 = no limit."),
     FIELD_INT(struct tenant, used_cores, FLOWS, .doc = "Cores it uses now."),
 };
 static const struct table tenant_table = TABLE(tenant, tenant_fields, "A tenant.");

@@ -9,6 +9,7 @@ static const int64_t T0 = 1767225600000000, SECOND = 1000000;
 static const char one_centre[] =
     "estate: one\n"
     "model:\n  - {name: m, cores: 64, memory_bytes: 256 GiB, power_curve_w: [100, 430]}\n"
+    "tenant:\n  - {name: lab, quota_cores: 2}\n"
     "centre:\n"
     "  - name: a\n    agent: [{name: a, centre: a, backend: twin}]\n"
     "    hall: [{name: h, rack: [{name: r, node: [{name: n, model: m}]}]}]\n";
@@ -271,6 +272,61 @@ static void test_ended_jobs(void) {
     is_int(rows, 1, "the journal says that they went");
     is_int(submit(&m, "many", 19, 10), E_LIMIT, "more unfinished tasks than configured are refused");
     is_int(submit(&m, "some", 18, 10), 0, "as many are not");
+static int running(struct room *m) {
+    int n = 0;
+    for (oid i = 0; (i = estate_next(m->s, "task", i));)
+        n += estate_get(m->s, i, task)->state == TASK_RUNNING;
+    return n;
+}
+
+static void test_quota(void) {
+    struct room m;
+    if (!ok(room_open(&m), "a centre, a tenant with a quota of two cores"))
+        return;
+    is_int(ask(&m, "job", NULL, "submit",
+               "{\"job\": {\"job\": \"q\", \"type\": \"batch\", \"tenant\": \"lab\", \"tasks\": [{\"name\": \"t-{i}\", \"for\": "
+               "{\"i\": \"1..5\"}, \"argv\": [\"work\"], \"env\": [\"SUAN_CORE_S=100\"]}]}}"), 0, "five tasks of a core");
+    later(&m, 50);
+    is_int(running(&m), 2, "two run at once");
+    is_int(estate_get(m.s, estate_find(m.s, "tenant", "lab"), tenant)->used_cores, 2, "the tenant shows what it uses");
+    is_str(estate_get(m.s, estate_find(m.s, "task", "q-t-5"), task)->reason,
+           "the quota of tenant lab is 2 cores, and 2 are used", "and the others why they wait");
+    is_int(ask(&m, "tenant", "lab", "set", "{\"quota_cores\": 3}"), 0, "a raised quota");
+    later(&m, 5);
+    is_int(running(&m), 3, "lets one more run");
+    later(&m, 600);
+    is_int(job_state(&m, "q"), JOB_DONE, "all are done in the end");
+    is_int(estate_get(m.s, estate_find(m.s, "tenant", "lab"), tenant)->used_cores, 0, "and nothing is used");
+    room_close(&m);
+}
+
+static void test_nodes(void) {
+    struct room m;
+    if (!ok(room_open(&m), "a centre of one node"))
+        return;
+    oid node = estate_next(m.s, "node", 0);
+    const char *name = estate_name(m.s, node);
+    is_int(submit(&m, "a", 1, 300), 0, "a job of five minutes");
+    later(&m, 20);
+    is_int(ask(&m, "node", name, "drain", NULL), 0, "its node is drained");
+    is_int(submit(&m, "b", 1, 10), 0, "another job");
+    later(&m, 60);
+    is_int(running(&m), 1, "what runs there goes on");
+    is_int(estate_get(m.s, estate_find(m.s, "task", "b-t-1"), task)->state, TASK_READY, "the other waits");
+    is_int(ask(&m, "node", name, "return", NULL), 0, "the node is returned");
+    later(&m, 60);
+    is_int(job_state(&m, "b"), JOB_DONE, "and takes it");
+
+    /* A power-off that only the node's controller sees: the executor, a real agent elsewhere, runs on. */
+    loop_run_until(m.loop, T0 + 30 * 7500000 - SECOND / 2); /* just before the placement's tick */
+    is_int(estate_move(m.s, node, NODE_DOWN, NULL), 0, "the node goes down");
+    later(&m, 1);
+    const struct task *t = estate_get(m.s, estate_find(m.s, "task", "a-t-1"), task);
+    is_int(t->state, TASK_READY, "its task is stopped");
+    is_int(held(&m).n_live, 0, "first where it ran");
+    later(&m, 900);
+    is_int(job_state(&m, "a"), JOB_DONE, "and runs again when there is a node");
+    is_int(t->attempt, 2, "once");
     room_close(&m);
 }
 
@@ -280,5 +336,7 @@ int main(void) {
     test_by_hand();
     test_function_ends();
     test_ended_jobs();
+    test_quota();
+    test_nodes();
     return tap_done();
 }

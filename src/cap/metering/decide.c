@@ -73,28 +73,14 @@ static void up(const struct view *v, struct metering_plan *m) {
     }
 }
 
-static void tenants_add(const struct view *v, struct metering_plan *m) {
-    const struct estate *s = v->estate;
-    for (oid i = 0; (i = estate_next(s, "job", i));) {
-        const struct job *j = estate_get(s, i, job);
-        struct sum *t = j->state == JOB_RUNNING ? find(m->tenants, m->n_tenants, j->tenant) : NULL;
-        for (oid k = 0; t && (k = estate_child(s, i, "task", k));) {
-            const struct task *x = estate_get(s, k, task);
-            t->cores_used += x->state == TASK_PLACED || x->state == TASK_RUNNING ? x->cores : 0;
-        }
-    }
-}
-
 int metering_decide(const struct view *v, struct plan *p, struct err *e) {
     (void)e;
     struct metering_plan *m = arena_new(p->arena, struct metering_plan);
     m->racks = sums_new(v, p, "rack", &m->n_racks);
     m->halls = sums_new(v, p, "hall", &m->n_halls);
     m->centres = sums_new(v, p, "centre", &m->n_centres);
-    m->tenants = sums_new(v, p, "tenant", &m->n_tenants);
     racks_add(v, m);
     up(v, m);
-    tenants_add(v, m);
     p->own = m;
     return 0;
 }

@@ -51,9 +51,6 @@ static void centres_write(struct host *h, const struct metering_plan *m) {
         c->cores_total = s->cores_total;
         c->cores_used = s->cores_used;
     }
-    for (uint32_t i = 0; i < m->n_tenants; i++)
-        if (estate_get(h->estate, m->tenants[i].id, tenant)->used_cores != m->tenants[i].cores_used)
-            estate_observe(h->estate, m->tenants[i].id, tenant)->used_cores = m->tenants[i].cores_used;
 }
 
 static void apply(struct host *h, void *state, const struct plan *p) {

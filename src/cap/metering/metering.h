@@ -1,5 +1,5 @@
 /* Metering: sums what instruments read up the containment tree: nodes and PDUs into racks, racks into halls and
- * centres, tasks into tenants. Private to this folder.
+ * centres. Private to this folder.
  *
  * A watt goes one way: instrument → rack → hall → centre, where the design PUE turns IT power into facility power and
  * the grid's factor turns that into carbon. Cost: one pass over the estate a period (about 0.1 us an object). */
@@ -20,8 +20,8 @@ struct sum {
     int64_t cores_total, cores_used;
 };
 struct metering_plan {
-    struct sum *racks, *halls, *centres, *tenants;
-    uint32_t n_racks, n_halls, n_centres, n_tenants;
+    struct sum *racks, *halls, *centres;
+    uint32_t n_racks, n_halls, n_centres;
 };
 
 int metering_decide(const struct view *v, struct plan *p, struct err *e);

@@ -92,6 +92,22 @@ static int decide_away(struct round *r, const struct task *t, const char *policy
     return sched_decide(r->p->sched, policy, sc, q, r->v->now_us, &r->p->decision, e);
 }
 
+/* Why the tenant's quota holds it back; NULL when it does not. */
+static const char *over_quota(const struct round *r, const struct task *t, oid tenant) {
+    const struct estate *s = r->v->estate;
+    const struct tenant *x = estate_alive(s, tenant) ? estate_get(s, tenant, tenant) : NULL;
+    if (!x || !x->quota_cores)
+        return NULL;
+    int64_t used = x->used_cores;
+    for (uint32_t i = 0; i < r->own->n; i++)
+        if (estate_get(s, estate_parent(s, r->own->placed[i].task), job)->tenant == tenant)
+            used += estate_get(s, r->own->placed[i].task, task)->cores;
+    return used + t->cores <= x->quota_cores
+               ? NULL
+               : arena_printf(r->plan->arena, "the quota of tenant %s is %lld cores, and %lld are used",
+                              estate_name(s, tenant), (long long)x->quota_cores, (long long)used);
+}
+
 static void place_one(struct round *r, oid id) {
     const struct estate *s = r->v->estate;
     const struct task *t = estate_get(s, id, task);
@@ -101,6 +117,11 @@ static void place_one(struct round *r, oid id) {
     if (r->v->now_us < not_before) {
         if (!r->plan->next_us || not_before < r->plan->next_us)
             r->plan->next_us = not_before;
+        return;
+    }
+    const char *quota = over_quota(r, t, job->tenant);
+    if (quota) {
+        wait_with(r, id, quota);
         return;
     }
     struct refused_shape *known = known_refusal(r->refused, r->n_refused, t, job_id);
@@ -185,9 +206,7 @@ void placement_apply(struct host *h, void *state, const struct plan *plan) {
         t->reason[0] = '\0';
         str_copy(t->why, sizeof t->why, pl->why);
         t->decision = plan->notes[pl->note].sequence;
-        struct node *n = estate_observe(h->estate, pl->node, node);
-        n->cores_used += t->cores;
-        n->memory_used_bytes += t->memory_bytes;
+        task_reserve(h->estate, pl->task);
         job_follow(p, estate_parent(h->estate, pl->task));
     }
     size_t kept = 0;

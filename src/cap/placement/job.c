@@ -62,6 +62,19 @@ void task_release(struct placement *p, oid id) {
     struct node *n = estate_observe(s, t->node, node);
     n->cores_used = n->cores_used > t->cores ? n->cores_used - t->cores : 0;
     n->memory_used_bytes = n->memory_used_bytes > t->memory_bytes ? n->memory_used_bytes - t->memory_bytes : 0;
+    oid tenant = estate_get(s, estate_parent(s, id), job)->tenant;
+    if (estate_alive(s, tenant))
+        estate_observe(s, tenant, tenant)->used_cores -= t->cores;
+}
+
+void task_reserve(struct estate *s, oid id) {
+    const struct task *t = estate_get(s, id, task);
+    struct node *n = estate_observe(s, t->node, node);
+    n->cores_used += t->cores;
+    n->memory_used_bytes += t->memory_bytes;
+    oid tenant = estate_get(s, estate_parent(s, id), job)->tenant;
+    if (estate_alive(s, tenant))
+        estate_observe(s, tenant, tenant)->used_cores += t->cores;
 }
 
 void task_retry(struct placement *p, oid id, const char *why) {
@@ -180,15 +193,14 @@ void placement_resume(struct placement *p) {
         struct node *n = estate_observe(s, i, node);
         n->cores_used = n->memory_used_bytes = 0;
     }
+    for (oid i = 0; (i = estate_next(s, "tenant", i));)
+        estate_observe(s, i, tenant)->used_cores = 0;
     for (oid i = 0; (i = estate_next(s, "task", i));) {
         const struct task *t = estate_get(s, i, task);
         if (t->state == TASK_READY)
             ready_insert(p, i);
-        if ((t->state == TASK_PLACED || t->state == TASK_RUNNING) && estate_alive(s, t->node)) {
-            struct node *n = estate_observe(s, t->node, node);
-            n->cores_used += t->cores;
-            n->memory_used_bytes += t->memory_bytes;
-        }
+        if ((t->state == TASK_PLACED || t->state == TASK_RUNNING) && estate_alive(s, t->node))
+            task_reserve(s, i);
     }
     /* The last incarnation may have renewed a lease just before it died: the agent may count on it until then. */
     int64_t until = loop_now_us(p->host->loop) + p->config->lease_us;
@@ -259,6 +271,11 @@ static int verb_submit(struct call *c) {
     if (d->type == DOC_STR)
         rc = yaml_parse(&c->arena, in->source, d->str.p, d->str.n, &limits, &d, &c->err);
     if (rc)
+        return rc;
+    /* An owner who names no tenant means the own one. */
+    if (c->who.role == ROLE_OWNER && d->type == DOC_MAP && !doc_get(d, "tenant"))
+        doc_put_str(&c->arena, d, "tenant", c->who.tenant);
+    if ((rc = auth_permit(&c->who, ROLE_OWNER, doc_get_str(d, "tenant", ""), &c->err)))
         return rc;
     struct txn *t = estate_begin(c->host->estate);
     oid job = 0;
@@ -345,6 +362,25 @@ static int verb_logs(struct call *c) {
     return CALL_LATER;
 }
 
+static int node_move(struct call *c, int to, const char *condition) {
+    struct estate *s = c->host->estate;
+    if (c->dry_run)
+        return 0;
+    if (estate_get(s, c->object, node)->state != to && estate_move(s, c->object, to, &c->err))
+        return c->err.code;
+    estate_condition(s, c->object, "drained", SEV_NOTICE, "placement", loop_now_us(c->host->loop), condition);
+    host_kick(c->host);
+    return 0;
+}
+
+static int verb_drain(struct call *c) {
+    char text[160];
+    snprintf(text, sizeof text, "%s drained it: it takes no new work", c->who.name);
+    return node_move(c, NODE_DRAINED, text);
+}
+
+static int verb_return(struct call *c) { return node_move(c, NODE_UP, NULL); }
+
 static int verb_policies(struct call *c) {
     const char *const *names = sched_policies();
     for (size_t i = 0; names[i]; i++)
@@ -354,7 +390,7 @@ static int verb_policies(struct call *c) {
 }
 
 const struct verb placement_verbs[PLACEMENT_VERBS] = {
-    {"submit", "job", false, &table_submit_in, &table_submit_out, ROLE_OPERATOR, 0, 0, NULL,
+    {"submit", "job", false, &table_submit_in, &table_submit_out, ROLE_OWNER, 0, 0, NULL,
      "Submit a job; answers when it is safely recorded.", "job submit share/jobs/hello.yaml", verb_submit},
     {"cancel", "job", true, NULL, NULL, ROLE_OWNER, VERB_DANGEROUS | VERB_IDEMPOTENT, 0, "queued running",
      "Stop a job and all its tasks.", "job cancel wetbulb", verb_cancel},
@@ -362,6 +398,10 @@ const struct verb placement_verbs[PLACEMENT_VERBS] = {
      "Drop an ended job with its tasks and its function.", "job delete wetbulb", verb_job_delete},
     {"logs", "task", true, &table_logs_in, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW | VERB_SLOW, 0, NULL,
      "What a task has printed.", "task logs hello-greet", verb_logs},
+    {"drain", "node", true, NULL, NULL, ROLE_OPERATOR, VERB_IDEMPOTENT, 0, "up drained",
+     "Place no more work on a node; what runs there goes on.", "node drain zhangjiakou-a-r01-n15", verb_drain},
+    {"return", "node", true, NULL, NULL, ROLE_OPERATOR, VERB_IDEMPOTENT, 0, "up drained",
+     "Let a drained node take work again.", "node return zhangjiakou-a-r01-n15", verb_return},
     {"policies", "placement", false, NULL, NULL, ROLE_VIEWER, VERB_READ | VERB_RAW, 0, NULL,
      "Names of the scheduling policies.", "placement policies", verb_policies},
     {"invoke", "function", true, &table_invoke_in, &table_invoke_out, ROLE_OWNER, VERB_QUIET | VERB_SLOW, 60000000,

@@ -21,7 +21,7 @@ static const struct field config_fields[] = {
 };
 const struct table placement_config_table = TABLE(placement_config, config_fields, "How work is placed.");
 
-static const char *const watches[] = {"task", "agent", "node", NULL};
+static const char *const watches[] = {"task", "agent", "node", "tenant", NULL};
 
 static const struct goal goals[] = {
     {"job-start", 20, 5, "ms", "lower", "bench/run job-start", "From submission to the first instruction, median."},

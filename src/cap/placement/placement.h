@@ -67,7 +67,7 @@ void placement_apply(struct host *h, void *state, const struct plan *p);
 void placement_act(struct host *h, void *state, const struct plan *p);
 
 /* job.c: states and the verbs job submit/cancel, task logs … */
-enum { PLACEMENT_VERBS = 6 };
+enum { PLACEMENT_VERBS = 8 };
 extern const struct verb placement_verbs[PLACEMENT_VERBS];
 void task_ready(struct placement *p, oid task);
 /* The attempt is over without a result: again, or failed when its retries are spent. */
@@ -75,7 +75,8 @@ void task_retry(struct placement *p, oid task, const char *why);
 void task_finish(struct placement *p, oid task, int to, const char *why);
 void job_follow(struct placement *p, oid job); /* move the job after one of its tasks moved */
 void placement_resume(struct placement *p);    /* after a restart: rebuild what is not stored */
-void task_release(struct placement *p, oid task); /* give its cores back to the node */
+void task_reserve(struct estate *s, oid task);    /* its cores, of the node and of the tenant's quota */
+void task_release(struct placement *p, oid task); /* give them back */
 
 /* ended.c: what has ended is kept for a while */
 void jobs_prune(struct placement *p); /* drops the jobs that ended first while more is kept than configured */

@@ -218,6 +218,10 @@ static void done_seen(struct placement *p, oid task, const struct exec_report *r
     task_finish(p, task, TASK_DONE, NULL);
 }
 
+static bool node_is_down(const struct estate *s, const struct task *t) {
+    return !estate_alive(s, t->node) || estate_get(s, t->node, node)->state == NODE_DOWN;
+}
+
 static void current_report(struct placement *p, oid task, oid agent, const struct exec_report *r) {
     struct estate *s = p->host->estate;
     bool ended = r->state >= EXEC_DONE;
@@ -233,7 +237,8 @@ static void current_report(struct placement *p, oid task, oid agent, const struc
         t->exit_status = r->exit_status;
         task_retry(p, task, *r->reason ? r->reason : "it failed");
     } else if (ended) {
-        task_retry(p, task, *r->reason ? r->reason : r->state == EXEC_LOST ? "the agent lost it" : "it was stopped");
+        bool down = node_is_down(s, estate_get(s, task, task));
+        task_retry(p, task, down ? "its node is down" : *r->reason ? r->reason : r->state == EXEC_LOST ? "the agent lost it" : "it was stopped");
     }
     if (ended)
         forget(p, agent, r->task, r->attempt);
@@ -407,6 +412,10 @@ void reconcile_tick(void *ctx) {
     /* A start whose answer was lost is sent again: same attempt, so it cannot run twice. */
     for (oid i = 0; (i = estate_next(s, "task", i));) {
         const struct task *t = estate_get(s, i, task);
+        if ((t->state == TASK_PLACED || t->state == TASK_RUNNING) && node_is_down(s, t)) {
+            reconcile_stop(p, i, t->agent, t->attempt); /* its report of that places it again */
+            continue;
+        }
         if (t->state == TASK_PLACED && now - t->placed_us > START_AGAIN_US && estate_alive(s, t->agent) &&
             estate_get(s, t->agent, agent)->state == AGENT_CONNECTED)
             reconcile_start(p, i);

@@ -21,12 +21,12 @@ struct agent_conn { /* one open link */
 
 static const char *const by_agent[] = {"agent", NULL};
 const struct metric agent_metrics[] = {
-    [METRIC_CALLS] = {"suan_agent_calls_total", METRIC_COUNTER, NULL, by_agent, NULL, 0, "Calls sent to an agent."},
-    [METRIC_REPORTS] = {"suan_agent_reports_total", METRIC_COUNTER, NULL, by_agent, NULL, 0, "Reports of tasks an agent sent."},
-    [METRIC_CONNECTIONS] = {"suan_agent_connections_total", METRIC_COUNTER, NULL, by_agent, NULL, 0,
+    [METRIC_CALLS] = {"suan_agent_calls", METRIC_COUNTER, NULL, by_agent, NULL, 0, "Calls sent to an agent."},
+    [METRIC_REPORTS] = {"suan_agent_reports", METRIC_COUNTER, NULL, by_agent, NULL, 0, "Reports of tasks an agent sent."},
+    [METRIC_CONNECTIONS] = {"suan_agent_connections", METRIC_COUNTER, NULL, by_agent, NULL, 0,
                             "Connections of an agent that were taken in."},
-    [METRIC_REFUSED] = {"suan_agent_refused_total", METRIC_COUNTER, NULL, NULL, NULL, 0, "Connections that were refused."},
-    [METRIC_REFUSED_FULL] = {"suan_agent_calls_refused_total", METRIC_COUNTER, NULL, by_agent, NULL, 0,
+    [METRIC_REFUSED] = {"suan_agent_refused", METRIC_COUNTER, NULL, NULL, NULL, 0, "Connections that were refused."},
+    [METRIC_REFUSED_FULL] = {"suan_agent_calls_refused", METRIC_COUNTER, NULL, by_agent, NULL, 0,
                              "Calls not sent because too many wait already."},
 };
 const size_t agent_nmetrics = sizeof agent_metrics / sizeof agent_metrics[0];
