@@ -311,8 +311,10 @@ static int write_changes(struct writing *w, uint64_t *cursor) {
             if ((ch.kind->flags & KIND_DURABLE) && !(rc = begin(w)))
                 rc = store_delete_object(h->store, ch.kind->name, ch.name, &w->e);
             vec_push(&w->deleted, ch.id);
-        } else if (estate_alive(h->estate, ch.id) && estate_revision_of(h->estate, ch.id) == ch.sequence) {
-            rc = write_object(w, ch.id); /* once, at its last change */
+        } else if (estate_alive(h->estate, ch.id) &&
+                   (ch.op == CHANGE_CREATE || estate_revision_of(h->estate, ch.id) == ch.sequence)) {
+            /* At its last change; and at its creation, for the store gives parents back before children. */
+            rc = write_object(w, ch.id);
         }
     }
     return rc;

@@ -184,6 +184,30 @@ static void test_feed_overrun(void) {
     loop_free(l);
 }
 
+/* A parent that changed after its child was made, all in one commit: it is given back first all the same. */
+static void test_order(void) {
+    struct loop *l = loop_new(LOOP_VIRTUAL, 1764000000000000);
+    struct host h;
+    struct err e = {0};
+    size_t n = 0;
+    oid parent = 0, child = 0;
+    while (kinds_foundation[n])
+        n++;
+    ok(!host_open(&h, l, kinds_foundation, n, NULL, folder, 1, &e) && !host_start(&h, &e), "a host");
+    struct txn *t = estate_begin(h.estate);
+    int rc = txn_create(t, "centre", "parent", 0, NULL, "test", &parent, &e);
+    rc = rc ? rc : txn_create(t, "agent", "child", parent, NULL, "test", &child, &e);
+    rc = rc ? (txn_abort(t), rc) : txn_commit(t, "test", "", NULL, &e);
+    if (!rc)
+        estate_touch(h.estate, parent);
+    host_cycle(&h);
+    host_close(&h);
+    if (!ok(!rc && !host_open(&h, l, kinds_foundation, n, NULL, folder, 1, &e), "started again with a parent and its child"))
+        printf("# %s\n", e.message);
+    host_close(&h);
+    loop_free(l);
+}
+
 /* Old rows go, the chain stays whole, and who moves its beginning is found. */
 static void test_prune(void) {
     static const char *const harm[] = {
@@ -243,6 +267,8 @@ int main(void) {
     clean();
     test_full();
     test_feed_overrun();
+    clean();
+    test_order();
     clean();
     char token[160];
     snprintf(token, sizeof token, "%s/token", folder);
