@@ -126,6 +126,18 @@ def owners(region):
     is_(region.request("POST", "node/zhangjiakou-a-r01-n01/drain", {}, token=token)[0], 403, "and drains no other's node")
 
 
+def idle(region):
+    region.cli("job", "submit", "-", stdin="job: brief\ntype: function\nfunction: {argv: [wetbulb], idle_us: 300ms}\n")
+    now = lambda: [region.get("function/brief")[k] for k in ("state", "instances")]  # noqa: E731
+    is_(now(), ["idle", 0], "a function that nobody called has no instance")
+    status, d = region.request("POST", "function/brief/invoke", {"input": {"t_c": 30, "rh_ratio": 0.5}})
+    ok(status == 200 and d["cold"] and abs(d["output"]["wet_bulb_c"] - 22) < 0.1, "a call starts one", d)
+    is_(now(), ["warm", 1], "which stays warm")
+    ok(region.wait(lambda: now() == ["idle", 0], 10, "idle"), "it is stopped when idle")
+    status, d = region.request("POST", "function/brief/invoke", {"input": {"t_c": 30, "rh_ratio": 0.5}})
+    ok(status == 200 and d["cold"], "the next call starts one again", d)
+
+
 def explains(region):
     code, out, _ = region.cli("explain", "job/hello", "--json")
     chain = json.loads(out)["chain"]
@@ -143,6 +155,7 @@ def main():
             region.cli("job", "submit", "share/jobs/wetbulb.yaml")
             explains(region)
             owners(region)
+            idle(region)
         for _ in range(2):
             region.cli("estate", "begin")  # drafts 1 and 2 of the examples
         examples(region, lambda v: v["on"] != "time" and (region.agents or v["on"] not in ("task", "function", "job")))

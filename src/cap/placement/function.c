@@ -43,6 +43,28 @@ static bool is_over(const struct estate *s, oid function) {
     return job && estate_get(s, job, job)->state == JOB_CANCELLED;
 }
 
+static void instances_seen(struct estate *s, oid id, int64_t instances) {
+    struct function *f = estate_observe(s, id, function);
+    f->instances = instances;
+    if (instances ? f->state == FUNCTION_IDLE : f->state == FUNCTION_WARM)
+        estate_move(s, id, instances ? FUNCTION_WARM : FUNCTION_IDLE, NULL);
+}
+
+void function_instances(void *ctx, oid agent, const struct exec_instances *x) {
+    struct placement *p = ctx;
+    struct estate *s = p->host->estate;
+    oid id = estate_find(s, "function", x->function);
+    if (id && estate_get(s, id, function)->centre == estate_get(s, agent, agent)->centre)
+        instances_seen(s, id, x->instances);
+}
+
+void functions_gone(struct placement *p, oid agent) {
+    struct estate *s = p->host->estate;
+    for (oid i = 0; (i = estate_next(s, "function", i));)
+        if (estate_get(s, i, function)->centre == estate_get(s, agent, agent)->centre)
+            instances_seen(s, i, 0);
+}
+
 void function_redeploy(struct placement *p, oid agent) {
     const struct estate *s = p->host->estate;
     for (oid i = 0; (i = estate_next(s, "function", i));)
@@ -142,10 +164,8 @@ static void invoked(struct device_request *r, int rc) {
         f->invocations++;
         f->failures += rc != 0;
         f->cold_starts += x->out.cold;
-        f->instances = x->out.instances;
-        if (!rc && f->state != FUNCTION_WARM)
-            estate_move(s, x->function, FUNCTION_WARM, NULL);
         if (!rc) {
+            instances_seen(s, x->function, x->out.instances);
             struct task like = {.cores = f->cores};
             struct account one;
             oid node = estate_next(s, "node", 0);

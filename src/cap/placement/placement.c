@@ -37,6 +37,7 @@ static int start(struct host *h, const void *config, void **state, struct err *e
     *state = p;
     placement_resume(p);
     executor_on_report(h, reconcile_report, p);
+    executor_on_instances(h, function_instances);
     timer_in(h->loop, &p->lease_timer, p->config->lease_us / 4, reconcile_tick, p);
     return 0;
 }

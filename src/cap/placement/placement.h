@@ -103,6 +103,8 @@ void account_add(struct account *sum, const struct account *one);
 int verb_function_invoke(struct call *c);
 extern const struct table table_invoke_in, table_invoke_out;
 void function_end(struct placement *p, const char *name); /* its job has: instances stop, calls are refused */
+void function_instances(void *ctx, oid agent, const struct exec_instances *x);
+void functions_gone(struct placement *p, oid agent); /* its lease has ended: it has stopped them all */
 void function_redeploy(struct placement *p, oid agent); /* tell a (re)connected agent what it serves */
 
 extern const struct cap cap_placement;

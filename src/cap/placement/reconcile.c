@@ -387,6 +387,7 @@ static void lapse(struct placement *p, oid agent) {
         estate_move(s, centre, CENTRE_CUT_OFF, NULL);
         estate_condition(s, centre, "cut-off", SEV_CRITICAL, "placement", now, "its agent is not heard");
     }
+    functions_gone(p, agent);
     for (oid i = 0; (i = estate_next(s, "task", i));) {
         const struct task *t = estate_get(s, i, task);
         if (t->agent == agent && (t->state == TASK_PLACED || t->state == TASK_RUNNING))

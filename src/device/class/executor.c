@@ -150,6 +150,14 @@ static const struct field exec_invoked_fields[] = {
 #undef S
 const struct table table_exec_invoked = TABLE(exec_invoked, exec_invoked_fields, "Answer of a function.");
 
+#define S struct exec_instances
+static const struct field exec_instances_fields[] = {
+    FIELD_TEXT(S, function, .flags = F_REQUIRED, .doc = "Function name."),
+    FIELD_INT(S, instances, .doc = "Instances now."),
+};
+#undef S
+const struct table table_exec_instances = TABLE(exec_instances, exec_instances_fields, "How many instances a function has.");
+
 #define ROW(NAME, IN, OUT, ROLE, FLAGS, TIMEOUT, DOC)                                                                  \
     { .name = NAME, .on = "agent", .on_object = true, .in = IN, .out = OUT, .role = ROLE, .flags = FLAGS,              \
       .timeout_us = TIMEOUT, .doc = DOC, .example = "agent " NAME " zjk" }
@@ -181,6 +189,7 @@ enum { REPORT_HOSTS_MAX = 16 };
 static struct report_listener {
     struct host *host;
     executor_report_fn *fn;
+    executor_instances_fn *instances;
     void *ctx;
 } report_listeners[REPORT_HOSTS_MAX];
 
@@ -189,7 +198,7 @@ void executor_on_report(struct host *h, executor_report_fn *fn, void *ctx) {
     for (size_t i = 0; i < REPORT_HOSTS_MAX; i++) {
         struct report_listener *l = &report_listeners[i];
         if (l->host == h) {
-            *l = fn ? (struct report_listener){h, fn, ctx} : (struct report_listener){0};
+            *l = fn ? (struct report_listener){h, fn, NULL, ctx} : (struct report_listener){0};
             return;
         }
         if (!l->host && !hole)
@@ -199,11 +208,23 @@ void executor_on_report(struct host *h, executor_report_fn *fn, void *ctx) {
         return;
     if (!hole)
         abort(); /* a limit of this process, not of any input */
-    *hole = (struct report_listener){h, fn, ctx};
+    *hole = (struct report_listener){h, fn, NULL, ctx};
 }
 
 void executor_report(struct host *h, oid agent, const struct exec_report *r) {
     for (size_t i = 0; i < REPORT_HOSTS_MAX; i++)
         if (report_listeners[i].host == h)
             report_listeners[i].fn(report_listeners[i].ctx, agent, r);
+}
+
+void executor_on_instances(struct host *h, executor_instances_fn *fn) {
+    for (size_t i = 0; i < REPORT_HOSTS_MAX; i++)
+        if (report_listeners[i].host == h)
+            report_listeners[i].instances = fn;
+}
+
+void executor_instances(struct host *h, oid agent, const struct exec_instances *x) {
+    for (size_t i = 0; i < REPORT_HOSTS_MAX; i++)
+        if (report_listeners[i].host == h && report_listeners[i].instances)
+            report_listeners[i].instances(report_listeners[i].ctx, agent, x);
 }

@@ -106,14 +106,24 @@ struct exec_invoked {
     int64_t instances;
 };
 
+struct exec_instances {
+    char function[ESTATE_NAME];
+    int64_t instances;
+};
+
 /* Reports of every executor of this host, from live/agent and twin alike: one listener a host (fn NULL removes it).
  * Backends call executor_report() from the loop, never inside submit(). */
 typedef void executor_report_fn(void *ctx, oid agent, const struct exec_report *r);
 void executor_on_report(struct host *h, executor_report_fn *fn, void *ctx);
 void executor_report(struct host *h, oid agent, const struct exec_report *r);
+/* How many instances a function has: when one ended, and after each deploy. A start is told by the answer of its
+ * invocation. The listener is the one of the reports, with its ctx; set it after that one. */
+typedef void executor_instances_fn(void *ctx, oid agent, const struct exec_instances *i);
+void executor_on_instances(struct host *h, executor_instances_fn *fn);
+void executor_instances(struct host *h, oid agent, const struct exec_instances *i);
 
 extern const struct device_class class_executor;
 extern const struct table table_exec_input, table_exec_start, table_exec_report, table_exec_task, table_exec_stop, table_exec_logs,
-    table_exec_log_chunk, table_exec_list, table_exec_lease, table_exec_function, table_exec_invoke, table_exec_invoked;
+    table_exec_log_chunk, table_exec_list, table_exec_lease, table_exec_function, table_exec_invoke, table_exec_invoked, table_exec_instances;
 
 #endif

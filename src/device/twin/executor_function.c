@@ -23,7 +23,7 @@ struct deployed {
     struct calling *calls; /* in order of arrival */
     uint32_t n_calls;
     int64_t instances, busy;
-    struct timer idle;
+    struct timer idle, told;
     struct deployed *next;
 };
 
@@ -48,10 +48,19 @@ static void call_drop(struct calling *c) {
     free(c);
 }
 
+static void tell(void *ctx) {
+    const struct deployed *f = ctx;
+    struct exec_instances x = {.instances = f->instances};
+    str_copy(x.function, sizeof x.function, f->in.function);
+    if (!f->x->is_cut)
+        executor_instances(f->x->b.host, f->x->b.id, &x);
+}
+
 /* One at a time, as long as none is busy: the last instance keeps the function warm for its whole idle time. */
 static void on_idle(void *ctx) {
     struct deployed *f = ctx;
     f->instances = f->busy;
+    tell(f);
 }
 
 static void call_done_now(void *ctx) {
@@ -110,6 +119,7 @@ int executor_deploy(struct executor *x, const struct exec_function *in, struct e
         x->functions = f;
     }
     f->in = *in;
+    timer_in(x->b.host->loop, &f->told, 0, tell, f);
     return 0;
 }
 
@@ -128,6 +138,7 @@ static void deployed_free(struct deployed *f) {
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
+    timer_cancel(f->x->b.host->loop, &f->told);
     free(f);
 }
 
@@ -171,8 +182,10 @@ void executor_invoke_cancel(struct executor *x, struct device_request *q) {
 }
 
 void executor_functions_stop(struct executor *x) {
-    for (struct deployed *f = x->functions; f; f = f->next)
+    for (struct deployed *f = x->functions; f; f = f->next) {
         calls_end(f, E_UNAVAIL, "the executor stopped its instances");
+        timer_in(x->b.host->loop, &f->told, 0, tell, f);
+    }
 }
 
 void executor_functions_free(struct executor *x) {

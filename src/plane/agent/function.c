@@ -140,6 +140,12 @@ static void instance_folder(const struct instance *x, char *out, size_t size) {
     task_folder(x->f->a, name, out, size);
 }
 
+static void instances_tell(const struct deployed *f) {
+    struct exec_instances x = {.instances = (int64_t)f->n_instances};
+    str_copy(x.function, sizeof x.function, f->row.function);
+    serve_instances(f->a, &x);
+}
+
 /* Its slot is free or gone. */
 static void instance_free(struct instance *x) {
     struct deployed *f = x->f;
@@ -150,6 +156,7 @@ static void instance_free(struct instance *x) {
             break;
         }
     f->n_instances--;
+    instances_tell(f);
     pipes_close(x);
     timer_cancel(f->a->loop, &x->idle);
     slot_wait_cancel(f->a, &x->wait);
@@ -447,6 +454,8 @@ int function_deploy(struct agent_state *a, const struct exec_function *in, struc
     struct deployed *f = map_ptr(&a->functions->by_name, in->function);
     if (!str_is_name(in->function) || !in->n_argv || !in->argv[0][0])
         return err_set(e, E_INVAL, "function '%s' needs a name and a program", in->function);
+    if (f)
+        instances_tell(f);
     if (f && table_hash(&table_exec_function, &f->row, 0) == table_hash(&table_exec_function, in, 0))
         return 0;
     if (f) {
@@ -461,6 +470,7 @@ int function_deploy(struct agent_state *a, const struct exec_function *in, struc
     f->row = *in;
     f->tail = &f->queue;
     map_put(&a->functions->by_name, f->row.function, NULL)->value.ptr = f;
+    instances_tell(f);
     return 0;
 }
 

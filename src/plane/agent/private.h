@@ -68,6 +68,8 @@ int serve_open(struct agent_state *a, struct err *e);
 void serve_close(struct agent_state *a);
 /* Event "task" to the controller when it is connected; otherwise dropped: `list` tells it after the next hello. */
 void serve_report(struct agent_state *a, const struct exec_report *r);
+/* Event "function"; dropped like a report, and told again when it is deployed after the next hello. */
+void serve_instances(struct agent_state *a, const struct exec_instances *x);
 
 /* -- blob.c: content under <folder>/blobs/<64 hex digits>, read-only files -- */
 typedef void fetched_fn(void *ctx, int rc, double moved_bytes, const struct err *e);

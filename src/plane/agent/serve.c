@@ -353,15 +353,21 @@ void serve_close(struct agent_state *a) {
     free(s);
 }
 
-void serve_report(struct agent_state *a, const struct exec_report *r) {
+static void tell(struct agent_state *a, const char *event, const struct table *table, const void *row) {
     struct serve *s = a->serve;
     struct arena ar = ARENA_INIT;
     if (!s || !s->is_open)
         return;
     int rc = link_queued(s->link) > REPORT_QUEUE_MAX ? E_LIMIT : 0;
     if (!rc)
-        rc = link_event(s->link, "task", table_write(&table_exec_report, r, &ar, NULL, 0), NULL);
+        rc = link_event(s->link, event, table_write(table, row, &ar, NULL, 0), NULL);
     arena_free(&ar);
     if (rc)
         link_close(s->link); /* the next hello is followed by `list`, so nothing is lost */
+}
+
+void serve_report(struct agent_state *a, const struct exec_report *r) { tell(a, "task", &table_exec_report, r); }
+
+void serve_instances(struct agent_state *a, const struct exec_instances *x) {
+    tell(a, "function", &table_exec_instances, x);
 }

@@ -271,6 +271,13 @@ static void on_event(struct agent_conn *c, const struct link_message *m) {
         }
         p->reports->value++;
         executor_report(p->gate->host, p->id, &r);
+    } else if (!strcmp(m->name, "function") && c->has_greeted) {
+        struct exec_instances x = {0};
+        struct err e = {0};
+        if (!m->body || table_read(&table_exec_instances, &x, m->body, "function", NULL, TABLE_RESTORE, &e))
+            refuse(p->gate, c->link, m->body ? e.message : "an event has no body");
+        else
+            executor_instances(p->gate->host, p->id, &x);
     } else if (!c->has_greeted) {
         refuse(p->gate, c->link, "it spoke before its hello");
     } /* a newer agent's event: not for us */
