@@ -23,6 +23,8 @@ struct daemon {
     struct loop *loop;
     struct http *http;
     struct agent_gate *gate;
+    struct link_identity *id, *id_before; /* the one before is still in use by handshakes */
+    struct timer renew;
     char state[APP_PATH], pki[APP_PATH + 8];
     const char *address;
     struct arena measured; /* what the benches last measured, for the capabilities' goals */
@@ -94,6 +96,29 @@ static int identities(struct daemon *d, struct link_identity **out, struct err *
     return rc ? rc : link_identity_load(crt, key, ca, out, e);
 }
 
+enum { RENEW_S = 3600 };
+
+/* Certificates end after 90 days, and agents may have come since: what is missing or old is issued again. */
+static void renew(void *ctx) {
+    struct daemon *d = ctx;
+    struct link_identity *fresh;
+    struct err e = {0};
+    timer_mono_in(d->loop, &d->renew, RENEW_S * INT64_C(1000000), renew, d);
+    if (identities(d, &fresh, &e)) {
+        log_err("daemon", &e);
+        return;
+    }
+    link_identity_free(d->id_before);
+    d->id_before = d->id;
+    d->id = fresh;
+    agent_gate_identity(d->gate, fresh);
+}
+
+static void on_hangup(void *ctx, int signo) {
+    (void)signo;
+    renew(ctx);
+}
+
 /* Ports of the last run are kept, so that agents and people find a restarted controller where it was. */
 static int64_t last_port(const struct doc *before, const char *key) {
     const char *text = doc_get_str(before, key, ""), *colon = strrchr(text, ':');
@@ -156,7 +181,7 @@ static int announce(struct daemon *d, struct err *e) {
     return rc;
 }
 
-static int open_all(struct daemon *d, const struct options *o, struct link_identity **id, struct err *e) {
+static int open_all(struct daemon *d, const struct options *o, struct err *e) {
     int64_t seed = 1;
     int rc = number(o->seed, "--seed", 1, INT64_MAX, &seed, e);
     if (!rc)
@@ -179,9 +204,9 @@ static int open_all(struct daemon *d, const struct options *o, struct link_ident
     if (!rc && o->twin)
         rc = agents_to_twin(&d->house, e);
     if (!rc)
-        rc = identities(d, id, e);
+        rc = identities(d, &d->id, e);
     if (!rc)
-        rc = doors_open(d, o, *id, e);
+        rc = doors_open(d, o, d->id, e);
     if (!rc)
         rc = house_start(&d->house, (uint64_t)seed, e);
     return rc ? rc : announce(d, e);
@@ -189,7 +214,6 @@ static int open_all(struct daemon *d, const struct options *o, struct link_ident
 
 int command_daemon(const struct options *o, struct err *e) {
     struct daemon d = {.address = o->address ? o->address : "127.0.0.1"};
-    struct link_identity *id = NULL;
     /* Keys and tokens are in this memory: it leaves no core file, and no other process of the user reads it. */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0);
@@ -201,9 +225,11 @@ int command_daemon(const struct options *o, struct err *e) {
     loop_signal(d.loop, SIGTERM, on_stop, &d);
     loop_signal(d.loop, SIGINT, on_stop, &d);
     loop_on_step(d.loop, on_step, &d);
-    rc = open_all(&d, o, &id, e);
+    rc = open_all(&d, o, e);
     if (!rc) {
         struct err why = {0};
+        timer_mono_in(d.loop, &d.renew, RENEW_S * INT64_C(1000000), renew, &d);
+        loop_signal(d.loop, SIGHUP, on_hangup, &d);
         if (confine_to(d.state, &why)) /* the doors work all the same */
             log_err("daemon", &why);
         log_info("daemon", "ready at http://%s:%d, %zu objects", d.address, http_port(d.http),
@@ -211,13 +237,15 @@ int command_daemon(const struct options *o, struct err *e) {
         loop_run(d.loop);
         host_cycle(&d.house.host);
     }
+    timer_cancel(d.loop, &d.renew);
     if (d.http)
         http_close(d.http);
     if (d.gate)
         agent_gate_close(d.gate);
     house_close(&d.house);
     arena_free(&d.measured);
-    link_identity_free(id);
+    link_identity_free(d.id);
+    link_identity_free(d.id_before);
     loop_free(d.loop);
     return rc;
 }

@@ -2,6 +2,7 @@
 """The command line against a real controller: every verb's own example, the printing, and what it says of mistakes."""
 import json
 import os
+import signal
 import shlex
 import subprocess
 import sys
@@ -164,6 +165,10 @@ def main():
         mistakes(region)
         status = open(f"/proc/{region.controller()['pid']}/status").read()
         ok("CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status, "the controller has given up its capabilities", status)
+        region.cli("agent", "create", "name=late", "parent=centre/shaoguan")
+        os.kill(region.controller()["pid"], signal.SIGHUP)
+        region.wait(lambda: os.path.exists(os.path.join(region.state, "pki/agent-late.crt")), 10, "identities are issued again")
+        ok(region.get("agent/late")["fingerprint"], "an agent that came later gets its identity, from a confined controller")
         code, _, err = region.cli("time", "stop")
         ok(code == 1 and "twin run only" in err, "time is not controlled while a live agent is attached", err)
     with Region(SUAN, "share/estates/rack.yaml", agents=False, options=["--twin"]) as region:
