@@ -88,8 +88,6 @@ void client_close(struct client *c) {
     free(c);
 }
 
-const char *client_url(const struct client *c) { return c->url; }
-
 void client_encode(struct text *out, const char *text) {
     for (; *text; text++)
         if ((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') ||

@@ -8,7 +8,6 @@ struct client;
 /* Where and who from the options, the environment, or the state folder, in this order. */
 int client_open(const struct options *o, struct client **out, struct err *e);
 void client_close(struct client *c);
-const char *client_url(const struct client *c);
 /* `path` below /api/v1, already encoded: "job/weather". `body` NULL = GET. The raw answer goes to `out`; a problem
  * document becomes `e` (code, message, hint and place as the controller said them). */
 int client_call(struct client *c, const char *path, const struct doc *body, struct text *out, struct err *e);

@@ -162,16 +162,6 @@ double fx_cos(double x) {
     }
 }
 
-double fx_tanh(double x) {
-    double a = x < 0 ? -x : x;
-    if (a > 22)
-        return x < 0 ? -1 : 1;
-    if (a < 1e-4)
-        return x - x * x * x / 3;
-    double t = fx_exp(2 * a), y = 1 - 2 / (t + 1);
-    return x < 0 ? -y : y;
-}
-
 double fx_sum(const double *x, size_t n) {
     double sum = 0, low = 0;
     for (size_t i = 0; i < n; i++) {

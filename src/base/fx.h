@@ -13,7 +13,6 @@ double fx_log(double x);
 double fx_pow(double x, double y); /* x >= 0 */
 double fx_sin(double x);           /* |x| < 1e6 */
 double fx_cos(double x);
-double fx_tanh(double x);
 /* Sum in index order with Neumaier's compensation: independent of vector width. */
 double fx_sum(const double *x, size_t n);
 

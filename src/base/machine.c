@@ -31,13 +31,6 @@ int machine_check(const struct machine *m, int from, int to, struct err *e) {
     return E_STATE;
 }
 
-int machine_state(const struct machine *m, const char *name) {
-    for (int i = 0; m->states[i]; i++)
-        if (!strcmp(m->states[i], name))
-            return i;
-    return -1;
-}
-
 void machine_draw(const struct machine *m, struct text *out) {
     text_add(out, "stateDiagram-v2\n");
     text_addf(out, "    [*] --> %s\n", word(m, m->initial));

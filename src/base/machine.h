@@ -25,7 +25,6 @@ struct machine {
 bool machine_allows(const struct machine *m, int from, int to);
 /* E_STATE with "job is done; from there only: …" when the edge is missing. */
 int machine_check(const struct machine *m, int from, int to, struct err *e);
-int machine_state(const struct machine *m, const char *name); /* -1 when unknown */
 void machine_draw(const struct machine *m, struct text *out); /* as a Mermaid stateDiagram */
 
 #endif

@@ -33,7 +33,7 @@ struct loop {
     VEC(struct deferred) deferred, running;
     struct watch **by_fd;
     size_t n_fds;
-    uint64_t serial, rounds;
+    uint64_t serial;
     struct {
         int signo;
         void (*fn)(void *ctx, int signo);
@@ -80,7 +80,6 @@ void loop_free(struct loop *l) {
 
 int64_t loop_now_us(const struct loop *l) { return l->now_plant; }
 int64_t loop_mono_us(const struct loop *l) { return l->now_mono; }
-uint64_t loop_rounds(const struct loop *l) { return l->rounds; }
 
 /* -- time -- */
 
@@ -370,7 +369,6 @@ static bool virtual_turn(struct loop *l, int64_t until, int64_t wait_us) {
 }
 
 bool loop_turn(struct loop *l, int64_t wait_us) {
-    l->rounds++;
     return l->kind == LOOP_VIRTUAL ? virtual_turn(l, INT64_MAX, wait_us) : real_turn(l, wait_us);
 }
 
@@ -385,7 +383,6 @@ int loop_run(struct loop *l) {
 int loop_run_until(struct loop *l, int64_t plant_us) {
     l->stop = false;
     while (!l->stop && l->now_plant < plant_us) {
-        l->rounds++;
         if (l->kind == LOOP_REAL) {
             int64_t left = l->pace > 0 ? (int64_t)((double)(plant_us - l->now_plant) / l->pace) + 1 : 100000;
             real_turn(l, left);

@@ -101,6 +101,5 @@ struct child {
 };
 int child_watch(struct loop *l, struct child *c, pid_t pid, void (*fn)(void *, pid_t, int), void *ctx);
 void loop_on_step(struct loop *l, void (*fn)(void *ctx, int64_t by_us), void *ctx);
-uint64_t loop_rounds(const struct loop *l);
 
 #endif

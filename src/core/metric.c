@@ -128,18 +128,6 @@ void metric_observe(const struct metric *row, struct series *s, double value) {
     s->value += value;
 }
 
-double metric_quantile(const struct metric *row, const struct series *s, double q) {
-    size_t n = bucket_count(row);
-    double rank = q * (double)s->count, below = 0;
-    for (size_t i = 0; i < n; i++) {
-        double in = (double)s->buckets[i], lo = i ? row->bounds[i - 1] : 0;
-        if (below + in >= rank && in > 0)
-            return lo + (row->bounds[i] - lo) * (rank - below) / in;
-        below += in;
-    }
-    return n ? row->bounds[n - 1] : 0;
-}
-
 /* -- OpenMetrics 1.0 text -- */
 
 static void label_value(struct text *out, const char *v) {

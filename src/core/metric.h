@@ -37,7 +37,6 @@ void metrics_add_table(struct metrics *m, const struct metric *rows, size_t n);
 /* NULL-terminated label values in the row's order. Never NULL: over the limit a shared dropped series comes back. */
 struct series *metric_series(struct metrics *m, const struct metric *row, ...) __attribute__((sentinel));
 void metric_observe(const struct metric *row, struct series *s, double value); /* histogram */
-double metric_quantile(const struct metric *row, const struct series *s, double q);
 void metrics_print(struct metrics *m, struct text *out); /* OpenMetrics, ends with # EOF */
 /* Rows as {name, type, unit, labels, doc} for the schema and the reference. */
 struct doc *metrics_schema(struct metrics *m, struct arena *a);

@@ -57,7 +57,6 @@ struct slots {
 };
 
 const char *slot_name(const struct slot *s) { return s->name; }
-pid_t slot_pid(const struct slot *s) { return s->pid; }
 
 static void grow(struct agent_state *a);
 

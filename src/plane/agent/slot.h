@@ -37,7 +37,6 @@ void slot_done(struct slot *s); /* the end is safe: the runner may forget it; th
 void slot_kill(struct slot *s); /* the runner too; no callback follows */
 /* Counters now, less `base`; the peak is of this run. */
 void slot_usage(struct slot *s, const struct cgroup_usage *base, struct cgroup_usage *out);
-pid_t slot_pid(const struct slot *s);      /* the runner's */
 pid_t slot_task_pid(const struct slot *s); /* the task's, as seen from here; the runner's if that cannot be told */
 const char *slot_name(const struct slot *s);
 
