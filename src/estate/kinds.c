@@ -369,3 +369,19 @@ double model_power_w(const struct model *m, double load_ratio) {
         return m->power_curve_w[n - 1];
     return m->power_curve_w[i] + (at - i) * (m->power_curve_w[i + 1] - m->power_curve_w[i]);
 }
+
+const struct link *centre_link(const struct estate *s, oid a, oid b) {
+    for (oid i = 0; (i = estate_next(s, "link", i));) {
+        const struct link *l = estate_get(s, i, link);
+        if ((l->from == a && l->to == b) || (l->from == b && l->to == a))
+            return l;
+    }
+    return NULL;
+}
+
+oid centre_agent(const struct estate *s, oid centre) {
+    for (oid i = 0; (i = estate_next(s, "agent", i));)
+        if (estate_get(s, i, agent)->centre == centre)
+            return i;
+    return 0;
+}

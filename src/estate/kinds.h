@@ -139,5 +139,9 @@ enum function_state { FUNCTION_IDLE, FUNCTION_WARM, FUNCTION_FAILED };
 
 /* Power of a node of this model at a load 0..1: linear between the points of the curve. */
 double model_power_w(const struct model *m, double load_ratio);
+/* The direct link between two centres, either direction; NULL = none. */
+const struct link *centre_link(const struct estate *s, oid a, oid b);
+/* The agent that works for a centre: the first, should there be several; 0 = none. Content lies with it. */
+oid centre_agent(const struct estate *s, oid centre);
 
 #endif

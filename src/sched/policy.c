@@ -46,16 +46,6 @@ const char *const *sched_policies(void) {
     return names;
 }
 
-/* The direct link between two centres, either direction. */
-static const struct link *link_between(const struct estate *s, oid a, oid b) {
-    for (oid i = 0; (i = estate_next(s, "link", i));) {
-        const struct link *l = estate_get(s, i, link);
-        if ((l->from == a && l->to == b) || (l->from == b && l->to == a))
-            return l;
-    }
-    return NULL;
-}
-
 enum { CENTRE_INPUTS = 32 };
 
 /* Bytes that would have to come to `c->centre`, how long that takes and costs. Inputs from one centre share its link. */
@@ -79,7 +69,7 @@ static bool data_cost(const struct estate *s, const struct sched_request *r, str
         bytes[k] += (double)a->size_bytes;
     }
     for (uint32_t k = 0; k < n; k++) {
-        const struct link *l = link_between(s, from[k], c->centre);
+        const struct link *l = centre_link(s, from[k], c->centre);
         if (!l)
             return false;
         double t = l->delay_us * 2e-6 + (l->bandwidth_bps > 0 ? bytes[k] * 8 / l->bandwidth_bps : 0);

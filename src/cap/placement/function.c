@@ -15,13 +15,6 @@ static void deploy_done(struct device_request *r, int rc) {
     free(r->ctx);
 }
 
-static oid agent_at(const struct estate *s, oid centre) {
-    for (oid i = 0; (i = estate_next(s, "agent", i));)
-        if (estate_get(s, i, agent)->centre == centre)
-            return i;
-    return 0;
-}
-
 static void deploy(struct placement *p, oid id, oid agent, const char *verb) {
     const struct function *f = estate_get(p->host->estate, id, function);
     struct deploy *x = calloc(1, sizeof *x);
@@ -75,7 +68,8 @@ void function_redeploy(struct placement *p, oid agent) {
 void function_end(struct placement *p, const char *name) {
     const struct estate *s = p->host->estate;
     oid id = estate_find(s, "function", name);
-    oid agent = id && estate_alive(s, estate_get(s, id, function)->centre) ? agent_at(s, estate_get(s, id, function)->centre) : 0;
+    oid centre = id ? estate_get(s, id, function)->centre : 0;
+    oid agent = estate_alive(s, centre) ? centre_agent(s, centre) : 0;
     if (agent)
         deploy(p, id, agent, "retire");
 }
@@ -84,7 +78,7 @@ void function_end(struct placement *p, const char *name) {
 static int place(struct placement *p, oid id, oid *agent, struct err *e) {
     struct host *h = p->host;
     const struct function *f = estate_get(h->estate, id, function);
-    *agent = estate_alive(h->estate, f->centre) ? agent_at(h->estate, f->centre) : 0;
+    *agent = estate_alive(h->estate, f->centre) ? centre_agent(h->estate, f->centre) : 0;
     if (*agent && estate_get(h->estate, *agent, agent)->state == AGENT_CONNECTED)
         return 0;
     struct sched_request q = {.cores = f->cores, .memory_bytes = f->memory_bytes, .tenant = f->tenant};

@@ -70,33 +70,17 @@ static void forget(struct placement *p, oid agent, const char *task, int64_t att
 
 /* -- start -- */
 
-static const struct link *link_between(const struct estate *s, oid a, oid b) {
-    for (oid i = 0; (i = estate_next(s, "link", i));) {
-        const struct link *l = estate_get(s, i, link);
-        if ((l->from == a && l->to == b) || (l->from == b && l->to == a))
-            return l;
-    }
-    return NULL;
-}
-
-static oid agent_of(const struct estate *s, oid centre) {
-    for (oid i = 0; (i = estate_next(s, "agent", i));)
-        if (estate_get(s, i, agent)->centre == centre)
-            return i;
-    return 0;
-}
-
 /* Where `digest` is to be fetched from when `to` does not have it. */
 static void input_fill(const struct estate *s, oid from, oid to, const char *name, const char *digest, int64_t size,
                        struct exec_input *out) {
     str_copy(out->name, sizeof out->name, name);
     str_copy(out->digest, sizeof out->digest, digest);
     out->size_bytes = size;
-    oid peer = from != to && estate_alive(s, from) ? agent_of(s, from) : 0;
+    oid peer = from != to && estate_alive(s, from) ? centre_agent(s, from) : 0;
     if (!peer)
         return;
     const struct agent *a = estate_get(s, peer, agent);
-    const struct link *l = link_between(s, from, to);
+    const struct link *l = centre_link(s, from, to);
     str_copy(out->peer, sizeof out->peer, a->address);
     snprintf(out->peer_name, sizeof out->peer_name, "agent/%s", estate_name(s, peer));
     if (l) {
@@ -173,7 +157,7 @@ static void replicate(struct placement *p, oid task) {
     double nearest = 0;
     for (oid i = 0; (i = estate_next(s, "agent", i));) {
         const struct agent *a = estate_get(s, i, agent);
-        const struct link *l = a->centre != t->centre ? link_between(s, a->centre, t->centre) : NULL;
+        const struct link *l = a->centre != t->centre ? centre_link(s, a->centre, t->centre) : NULL;
         if (a->state == AGENT_CONNECTED && l && (!best || l->delay_us < nearest)) {
             best = i;
             nearest = l->delay_us;
