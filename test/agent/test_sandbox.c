@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -14,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/swap.h>
@@ -126,6 +129,15 @@ static bool t_core(void) {
     return l.rlim_max != 0;
 }
 static bool t_shm(void) { return shmget(0x5a5a, 4096, 0) >= 0; } /* the task before left one */
+static bool t_semaphores(void) { return semget(0x5a5a, 1, 0) >= 0; }
+static bool t_messages(void) { return msgget(0x5a5a, 0) >= 0; }
+static bool t_queue(void) { return mq_open("/left", O_RDONLY) >= 0; }
+static bool t_queue_folder(void) { return opens("/queues", O_RDONLY | O_DIRECTORY); }
+static bool t_oom(void) { /* it goes before its runner, and cannot change that */
+    char value[16] = "";
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY), to = open("/proc/self/oom_score_adj", O_WRONLY);
+    return fd < 0 || read(fd, value, sizeof value - 1) < 4 || atoi(value) != 1000 || (to >= 0 && write(to, "0", 1) > 0);
+}
 static bool t_fork_bomb(void) {
     for (int i = 0; i < 3000; i++) {
         pid_t pid = fork();
@@ -159,9 +171,23 @@ static const struct {
     {"see other processes", t_processes, SPACES}, {"reach the host's loopback", t_net_host, SPACES},
     {"reach the network", t_net_out, SPACES}, {"reach an abstract socket", t_abstract, SPACES},
     {"replace its log", t_log, ROOT | BARE}, {"move its folders", t_folders, ROOT | BARE}, {"write its inputs", t_inputs, ROOT | BARE},
-    {"dump core", t_core, ALL}, {"find another task's memory", t_shm, SPACES}, {"fork without end", t_fork_bomb, ROOT | BARE},
+    {"dump core", t_core, ALL}, {"find another task's memory", t_shm, SPACES},
+    {"find its semaphores", t_semaphores, SPACES}, {"find its messages", t_messages, SPACES}, {"find its queue", t_queue, SPACES},
+    {"look for queues", t_queue_folder, SPACES}, {"be spared when memory is short", t_oom, ROOT}, {"fork without end", t_fork_bomb, ROOT | BARE},
 };
 enum { ATTEMPTS = sizeof attempts / sizeof attempts[0] };
+
+/* As the task before the attacker: objects that outlive it. */
+static int leave(void) {
+    struct mq_attr small = {.mq_maxmsg = 1, .mq_msgsize = 64};
+    umask(0);
+    bool good = shmget(0x5a5a, 4096, IPC_CREAT | 0666) >= 0 && semget(0x5a5a, 1, IPC_CREAT | 0666) >= 0 &&
+                msgget(0x5a5a, IPC_CREAT | 0666) >= 0;
+    mq_open("/left", O_CREAT | O_RDWR, 0666, &small); /* Landlock refuses queues */
+    printf("result %s\n", good ? "left" : strerror(errno));
+    fflush(stdout);
+    _exit(0);
+}
 
 static bool may(void) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -268,12 +294,13 @@ static void surround(int where, const char *title) {
     }
     snprintf(path, sizeof path, "%s/secret", r.folder);
     close(open(path, O_WRONLY | O_CREAT, 0600));
-    struct exec_start in = rig_shell("neighbour", 1, "echo mine > out/mine; ipcmk -M 4096 >/dev/null 2>&1; echo result ok");
+    struct exec_start in = rig_shell("neighbour", 1, "echo mine > out/mine; attack attack leave");
     rig_start(&r, &in);
-    rig_await(&r, "neighbour", EXEC_DONE, 20000000);
+    struct exec_report *p = rig_await(&r, "neighbour", EXEC_DONE, 20000000);
+    is_str(where & SPACES && p ? p->result : "left", "left", "a task leaves what outlives processes");
     in = attacker(where, net, name);
     rig_start(&r, &in);
-    struct exec_report *p = rig_await(&r, "attacker", EXEC_DONE, 30000000);
+    p = rig_await(&r, "attacker", EXEC_DONE, 30000000);
     is_str(p ? p->result : "", "tried", "what a task needs works");
     struct exec_log_chunk c = {0};
     struct exec_logs q = {0};
@@ -324,7 +351,7 @@ int main(int argc, char **argv) {
     if (!strcmp(where, "runner"))
         return runner_main();
     if (!strcmp(where, "attack"))
-        return attack(argv);
+        return argc > 2 && !strcmp(argv[2], "leave") ? leave() : attack(argv);
     if (!program_copy())
         return 1;
     if (!strcmp(where, "user") ? !become_user() : geteuid() != 0)

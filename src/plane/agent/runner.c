@@ -46,6 +46,8 @@ struct runner {
     int64_t started_us;
     int64_t cpu_base_us; /* of children reaped before this task */
     int end;             /* why it was stopped: enum runner_end */
+    int oom;
+    char oom_own[16];
     struct timer limit, lease, kill;
     struct runner_ended ended;
 };
@@ -220,6 +222,7 @@ static void over(struct runner *r) {
 static void main_ended(struct runner *r, int status, const struct rusage *u) {
     r->pid = 0;
     kill_all(r);
+    sandbox_ipc_clear(&r->box);
     r->ended.status = status;
     r->ended.cpu_us = children_cpu_us() - r->cpu_base_us;
     r->ended.rss_bytes = (int64_t)u->ru_maxrss * 1024;
@@ -350,9 +353,6 @@ static int child_main(void *ctx) {
     setsid();
     for (int i = 0; i < 3; i++)
         dup2(r->stdio[i], i);
-    int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (oom >= 0 && write(oom, "1000", 4) < 0) /* the task before its runner */
-        oom = -1;
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -390,18 +390,32 @@ static void birth_env(struct birth *b, struct runner *r, char *text, size_t size
     snprintf(text + at, size - at, "SUAN_ATTEMPT=%lld", (long long)r->run.attempt);
 }
 
+/* Opened once: a look-up in /proc for each task costs more than the two writes. */
+static void oom_open(struct runner *r) {
+    r->oom = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    ssize_t n = r->oom < 0 ? 0 : pread(r->oom, r->oom_own, sizeof r->oom_own - 1, 0);
+    r->oom_own[n > 0 ? n : 0] = 0;
+}
+
+static void oom_adjust(struct runner *r, const char *value) {
+    if (r->oom >= 0 && *r->oom_own && pwrite(r->oom, value, strlen(value), 0) < 0)
+        *r->oom_own = 0; /* not allowed here: let it be */
+}
+
 static void task_begin(struct runner *r) {
     static char env[4 * RUNNER_PATH + 1024];
     struct birth b = {.r = r, .rules = sandbox_rules(&r->box, r->folder), .stage = "cannot be started"};
     birth_env(&b, r, env, sizeof env);
     int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
-    pid_t pid = clone(child_main, child_stack + sizeof child_stack, flags | (r->box.own_ipc ? CLONE_NEWIPC : 0), &b);
-    if (pid < 0 && r->box.own_ipc) {
-        r->box.own_ipc = false;
+    oom_adjust(r, "1000"); /* inherited: the task goes before its runner */
+    pid_t pid = clone(child_main, child_stack + sizeof child_stack, flags | (r->box.new_ipc ? CLONE_NEWIPC : 0), &b);
+    if (pid < 0 && r->box.new_ipc) {
+        r->box.new_ipc = false;
         pid = clone(child_main, child_stack + sizeof child_stack, flags, &b);
     }
     if (pid < 0)
         b.errnum = errno;
+    oom_adjust(r, r->oom_own);
     if (b.rules >= 0)
         close(b.rules);
     stdio_close(r);
@@ -588,6 +602,7 @@ int runner_main(void) {
     if (!is_limited || !r.setup.cgroups.version)
         sandbox_lacks(&r.box, "cgroup limits");
     surroundings(&r);
+    oom_open(&r);
     r.loop = loop_new(LOOP_REAL, 0);
     if (loop_signal(r.loop, SIGCHLD, on_child, &r) || (!r.box.own_pids && loop_signal(r.loop, SIGTERM, on_term, &r)) ||
         watch_start(r.loop, &r.agent_watch, r.agent, WATCH_READ, on_agent, &r) ||

@@ -4,9 +4,10 @@
  * loads the system call filter, and then runs one task after the other. It is pid 1 of its pid namespace, so killing
  * everything there is one system call without a race, and if the runner dies the kernel kills the rest.
  *
- * What each task costs on the test machine (medians): pid namespace 45 us, mount 140, ipc 125, uts 40, net 700 and a
- * tail of 6 ms. So all but ipc belong to the slot: nothing of them outlives a task (its processes are dead, its mounts
- * impossible, the net is a loopback). System V and POSIX ipc objects do outlive processes: an ipc namespace each task.
+ * What each task would cost on the test machine (medians): pid namespace 45 us, mount 140, ipc 125, uts 40, net 700 and a
+ * tail of 6 ms. So all belong to the slot: nothing of them outlives a task (its processes are dead, its mounts
+ * impossible, the net is a loopback). System V and POSIX ipc objects do outlive processes: the runner removes them (four
+ * calls when there are none); where it cannot see them all, each task gets an ipc namespace.
  * The task is made with CLONE_VM|CLONE_VFORK: no page table is copied (166 us for a fork, 60 for this).
  *
  * It outlives its agent: without a socket it goes on, keeps the log, and stops its task when the last lease it was

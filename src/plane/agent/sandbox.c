@@ -1,5 +1,6 @@
 #include "plane/agent/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -10,9 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/ipc.h>
 #include <sys/mount.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -84,6 +89,19 @@ static bool harden(const char *path, uint64_t flags) {
     return !mount_setattr(AT_FDCWD, path, AT_RECURSIVE, &attr, sizeof attr);
 }
 
+/* The message queues of our ipc namespace, as a folder that only this descriptor shows. */
+static DIR *queues_open(void) {
+    if (mount("mqueue", "queues", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+        return NULL;
+    int fd = open("queues", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (umount2("queues", MNT_DETACH) || fd < 0) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    return fdopendir(fd);
+}
+
 static bool root_fill(struct sandbox *s, const struct runner_setup *setup) {
     bool good = devices_bind();
     for (size_t i = 0; i < sizeof system_folders / sizeof system_folders[0]; i++)
@@ -95,12 +113,14 @@ static bool root_fill(struct sandbox *s, const struct runner_setup *setup) {
     mkdir("proc", 0555);
     mkdir("var", 0755);
     mkdir("tasks", 0755);
+    mkdir("queues", 0);
     good &= harden(".", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
     if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2"))
         sandbox_lacks(s, "/proc");
     /* /var holds one link: /var/tmp, to the tmp of the task that runs. */
     good &= !mount("tmpfs", "var", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,nr_inodes=8,mode=755");
     good &= !mount(setup->tasks, "tasks", NULL, MS_BIND, NULL);
+    s->queues = queues_open();
     return good && harden("tasks", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 
@@ -204,7 +224,7 @@ static const char *const refused[] = {
     "setdomainname", "sethostname", "setns", "settimeofday", "swapoff", "swapon", "syslog", "umount2", "unshare",
     "userfaultfd", "uselib", "ustat", "vhangup"};
 
-/* CLONE_NEWIPC is not here: the runner uses it for each task, and a task lacks the capability. */
+/* CLONE_NEWIPC is not here: the runner may need it for each task, and a task lacks the capability. */
 static const uint64_t new_namespaces[] = {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWUTS,
                                           CLONE_NEWCGROUP, 0x80 /* CLONE_NEWTIME */};
 
@@ -263,11 +283,11 @@ void sandbox_open(struct sandbox *s, const struct runner_setup *setup) {
     memset(s, 0, sizeof *s);
     s->uid = setup->uid;
     s->own_pids = getpid() == 1;
-    s->own_ipc = s->own_pids;
     if (!s->own_pids)
         sandbox_lacks(s, "pid namespace");
     if (!setup->own_root || !(s->own_root = s->own_pids && root_build(s, setup)))
         sandbox_lacks(s, "own root");
+    s->new_ipc = s->own_pids && !(s->own_root && s->queues);
     str_copy(s->tasks, sizeof s->tasks, s->own_root ? "/tasks" : setup->tasks);
     str_copy(s->share, sizeof s->share, s->own_root && setup->share[0] ? "/share" : setup->share);
     str_copy(s->programs, sizeof s->programs, s->own_root && setup->programs[0] ? "/programs" : setup->programs);
@@ -285,6 +305,41 @@ void sandbox_open(struct sandbox *s, const struct runner_setup *setup) {
         sandbox_lacks(s, "seccomp");
     if (!s->uid)
         sandbox_lacks(s, "own user");
+}
+
+/* By place in the table: what "STAT" finds there is an id, which IPC_RMID takes. SHM_INFO and its like say the last place. */
+void sandbox_ipc_clear(struct sandbox *s) {
+    union semun {
+        int value;
+        struct semid_ds *set;
+        struct seminfo *all;
+    } sem;
+    struct shm_info shm;
+    struct seminfo sems;
+    struct msginfo msgs;
+    struct shmid_ds one_shm;
+    struct semid_ds one_sem;
+    struct msqid_ds one_msg;
+    if (!s->queues)
+        return;
+    int last = shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&shm);
+    for (int i = 0, id; shm.used_ids && i <= last; i++)
+        if ((id = shmctl(i, SHM_STAT, &one_shm)) >= 0)
+            shmctl(id, IPC_RMID, NULL);
+    sem.all = &sems;
+    last = semctl(0, 0, SEM_INFO, sem);
+    sem.set = &one_sem;
+    for (int i = 0, id; sems.semusz && i <= last; i++)
+        if ((id = semctl(i, 0, SEM_STAT, sem)) >= 0)
+            semctl(id, 0, IPC_RMID);
+    last = msgctl(0, MSG_INFO, (struct msqid_ds *)(void *)&msgs);
+    for (int i = 0, id; msgs.msgpool && i <= last; i++)
+        if ((id = msgctl(i, MSG_STAT, &one_msg)) >= 0)
+            msgctl(id, IPC_RMID, NULL);
+    rewinddir(s->queues);
+    for (struct dirent *x; (x = readdir(s->queues));)
+        if (strcmp(x->d_name, ".") && strcmp(x->d_name, ".."))
+            unlinkat(dirfd(s->queues), x->d_name, 0);
 }
 
 int sandbox_enter(const struct sandbox *s, int rules) {

@@ -13,6 +13,7 @@
 #ifndef SUAN_PLANE_AGENT_SANDBOX_H
 #define SUAN_PLANE_AGENT_SANDBOX_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,7 +24,9 @@ enum { SANDBOX_PATHS = 24 };
 
 struct sandbox {
     uint32_t uid;      /* 0 = ours */
-    bool own_pids, own_root, own_ipc;
+    bool own_pids, own_root;
+    bool new_ipc; /* each task needs an ipc namespace of its own: what one leaves cannot be removed here */
+    DIR *queues;  /* POSIX message queues of the slot's; NULL = they cannot be seen */
     char tasks[RUNNER_PATH], share[RUNNER_PATH], programs[RUNNER_PATH]; /* as the task sees them */
     int landlock_abi;  /* 0 = none */
     struct {
@@ -37,6 +40,7 @@ struct sandbox {
 /* Once, in the runner: after it entered its cgroup. Never fails: see `lacks`. */
 void sandbox_open(struct sandbox *s, const struct runner_setup *setup);
 void sandbox_lacks(struct sandbox *s, const char *what); /* adds to `lacks` */
+void sandbox_ipc_clear(struct sandbox *s); /* after a task: its System V and POSIX ipc objects */
 /* Before a task: its rules; -1 = no Landlock. The caller closes it. */
 int sandbox_rules(const struct sandbox *s, const char *task_folder);
 /* In the child, between clone and exec; only raw system calls, for its memory is the runner's. 0 or an errno. */
