@@ -14,6 +14,7 @@
 #include "base/vec.h"
 
 enum { EVENTS = 128, SIGNALS = 8, STEP_US = 1000000, STEP_CHECK_US = 5000000, FIRE_MAX = 1024 };
+static const int64_t WAIT_MOST_US = 3600000000;
 
 struct deferred {
     void (*fn)(void *ctx);
@@ -22,7 +23,7 @@ struct deferred {
 
 struct loop {
     enum loop_kind kind;
-    bool stop, is_warping;
+    bool stop, is_warping, is_coarse;
     int epoll;
     struct heap plant, mono; /* timers of the two clocks */
     int64_t now_plant, now_mono;
@@ -317,9 +318,22 @@ void watch_stop(struct loop *l, struct watch *w) {
     w->fn = NULL;
 }
 
-static bool poll_fds(struct loop *l, int timeout_ms) {
+/* To the microsecond where the kernel can (5.11): a timer in 0.2 ms would else wait for a whole one. */
+static int wait_events(struct loop *l, struct epoll_event *ev, int64_t us) {
+    us = us < WAIT_MOST_US ? us : WAIT_MOST_US;
+    if (!l->is_coarse) {
+        struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+        int n = epoll_pwait2(l->epoll, ev, EVENTS, &t, NULL);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+            return n;
+        l->is_coarse = true;
+    }
+    return epoll_wait(l->epoll, ev, EVENTS, (int)((us + 999) / 1000));
+}
+
+static bool poll_fds(struct loop *l, int64_t wait_us) {
     struct epoll_event ev[EVENTS];
-    int n = epoll_wait(l->epoll, ev, EVENTS, timeout_ms);
+    int n = wait_events(l, ev, wait_us);
     time_update(l);
     for (int i = 0; i < n; i++) {
         uint32_t fd = (uint32_t)ev[i].data.u64;
@@ -350,10 +364,8 @@ static int64_t wait_for(const struct loop *l, int64_t wait_us) {
     return wait_us < 0 ? 0 : wait_us;
 }
 
-static int wait_ms(int64_t us) { return us > 3600000000 ? 3600000 : (int)((us + 999) / 1000); }
-
 static bool real_turn(struct loop *l, int64_t wait_us) {
-    bool any = poll_fds(l, wait_ms(wait_for(l, wait_us)));
+    bool any = poll_fds(l, wait_for(l, wait_us));
     any |= fire(l, &l->mono, l->now_mono);
     any |= fire(l, &l->plant, l->now_plant);
     any |= loop_run_deferred(l);
@@ -364,7 +376,7 @@ static bool virtual_turn(struct loop *l, int64_t until, int64_t wait_us) {
     if (loop_run_deferred(l))
         return true;
     /* While an answer is on its way (hold), wait for it; else only look. */
-    bool any = poll_fds(l, l->holds ? wait_ms(wait_us) : 0);
+    bool any = poll_fds(l, l->holds ? wait_us : 0);
     return any || loop_run_deferred(l) || virtual_step(l, until);
 }
 

@@ -132,6 +132,8 @@ int main(void) {
     unlink(path);
     unlink(cut);
     rmdir(folder);
+    while (loop_run_deferred(l)) /* a spool closed with a sync due goes with that */
+        ;
     loop_free(l);
     return tap_done();
 }
