@@ -6,6 +6,8 @@
 #include "device/twin/executor.h"
 #include "estate/kinds.h"
 
+enum { LOOK_US = 2000000 };
+
 int house_open(struct house *s, struct loop *loop, const char *state, uint64_t seed, struct err *e) {
     const struct kind *kinds[ESTATE_KINDS_MAX];
     memset(s, 0, sizeof *s);
@@ -32,6 +34,16 @@ bool house_is_twin(const struct house *s) {
     return true;
 }
 
+/* Devices that a commit brought are polled from now on. The world does not grow: a twin of one that it does not know is
+ * "unreachable", and says why, until the controller starts again. */
+static void look(void *ctx) {
+    struct house *s = ctx;
+    if (s->looked_at != estate_revision(s->host.estate))
+        devices_poll(s->host.devices);
+    s->looked_at = estate_revision(s->host.estate);
+    timer_in(s->loop, &s->look, LOOK_US, look, s);
+}
+
 int house_start(struct house *s, uint64_t seed, struct err *e) {
     struct host *h = &s->host;
     int rc = s->twin ? 0 : twin_open(h, seed, &s->twin, e);
@@ -44,13 +56,14 @@ int house_start(struct house *s, uint64_t seed, struct err *e) {
     devices_add_verbs(h->devices, h->verbs);
     if ((rc = host_start(h, e)))
         return rc;
-    devices_poll(h->devices);
+    look(s);
     twin_executors_start(h);
     return 0;
 }
 
 void house_close(struct house *s) {
     struct host *h = &s->host;
+    timer_cancel(s->loop, &s->look);
     if (h->devices)
         devices_close(h->devices);
     h->devices = NULL;

@@ -11,6 +11,8 @@ struct house {
     struct loop *loop;
     struct host host;
     struct twin *twin;
+    struct timer look;  /* for devices that came later */
+    uint64_t looked_at; /* revision */
 };
 
 /* Organs without life. `state` NULL = in memory. */

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -147,6 +148,30 @@ def explains(region):
     is_([c for c in json.loads(out)["claims"] if c["object"] != "node/zhangjiakou-a-r01-n02"], [], "and shows the object's own claims only")
 
 
+def late_devices(region):
+    rack = region.get("rack")["items"][0]["name"]
+    region.cli("pdu", "create", "name=late", f"parent=rack/{rack}")
+    said = lambda: [c for c in region.get("condition/list")["items"] if c["object"] == "pdu/late"]  # noqa: E731
+    ok(region.wait(said, 20, "polled"), "a device made at run time is polled")
+    ok("made after the twin" in said()[0]["text"], "and says what it lacks", said())
+
+
+def certificates(region):
+    path = os.path.join(region.state, "pki", "agent-" + region.get("agent")["items"][0]["name"] + ".crt")
+    with open(path) as f:
+        before = f.read()
+    os.unlink(path)
+    os.kill(region.controller()["pid"], signal.SIGHUP)
+    ok(region.wait(lambda: os.path.exists(path) and open(path).read() not in ("", before), 10, "issued"),
+       "SIGHUP, and every day, certificates near their end are issued again")
+    agent = region.get("agent")["items"][0]
+    if region.agents:
+        os.kill(agent["pid"], signal.SIGKILL)
+        now = lambda: region.get("agent/" + agent["name"])  # noqa: E731
+        ok(region.wait(lambda: now()["epoch"] > agent["epoch"] and now()["state"] == "connected", 20, "back"),
+           "and an agent that comes with the new one is let in")
+
+
 def main():
     offline()
     with Region(SUAN, "share/estates/national-hubs.yaml", agents="--agents" in sys.argv) as region:
@@ -161,6 +186,7 @@ def main():
             region.cli("estate", "begin")  # drafts 1 and 2 of the examples
         examples(region, lambda v: v["on"] != "time" and (region.agents or v["on"] not in ("task", "function", "job")))
         drafts(region)
+        certificates(region)
         printing(region)
         mistakes(region)
         status = open(f"/proc/{region.controller()['pid']}/status").read()
@@ -173,6 +199,7 @@ def main():
         ok(code == 1 and "twin run only" in err, "time is not controlled while a live agent is attached", err)
     with Region(SUAN, "share/estates/rack.yaml", agents=False, options=["--twin"]) as region:
         examples(region, lambda v: v["on"] == "time")
+        late_devices(region)
         is_(region.stop(), 0, "the controller stops cleanly")
     done()
 
