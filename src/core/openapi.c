@@ -185,13 +185,23 @@ static struct doc *path_item(struct arena *a, struct doc *paths, const char *pat
     return d;
 }
 
+/* The verbs of every kind that have a method of their own instead of a path. */
+static const struct {
+    const char *verb, *method;
+    bool named;
+} rest[] = {{"list", "get", false}, {"create", "post", false}, {"show", "get", true}, {"set", "patch", true}, {"delete", "delete", true}};
+
+/* A kind may have its own row of them. */
+static bool is_rest(const struct host *h, const struct verb *v) {
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
+        if (!strcmp(v->name, rest[i].verb) && v->on_object == rest[i].named && estate_kind(h->estate, v->on))
+            return true;
+    return !strcmp(v->on, "*");
+}
+
 static void kind_paths(struct host *h, struct arena *a, struct doc *paths, const struct kind *k) {
-    static const struct {
-        const char *verb, *method;
-        bool named;
-    } rest[] = {{"list", "get", false}, {"create", "post", false}, {"show", "get", true}, {"set", "patch", true}, {"delete", "delete", true}};
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
-        const struct verb *v = verbs_find(h->verbs, "*", rest[i].verb);
+        const struct verb *own = verbs_find(h->verbs, k->name, rest[i].verb), *v = own ? own : verbs_find(h->verbs, "*", rest[i].verb);
         const char *path = arena_printf(a, rest[i].named ? "/api/v1/%s/{name}" : "/api/v1/%s", k->name);
         bool changes = !strcmp(rest[i].method, "post") || !strcmp(rest[i].method, "patch");
         doc_put(path_item(a, paths, path), rest[i].method,
@@ -213,7 +223,7 @@ struct doc *openapi_doc(struct host *h, struct arena *a) {
     }
     for (size_t i = 0; i < verbs_count(h->verbs); i++) {
         const struct verb *v = verbs_at(h->verbs, i);
-        if (!strcmp(v->on, "*"))
+        if (is_rest(h, v))
             continue;
         const char *path = arena_printf(a, v->on_object ? "/api/v1/%s/{name}/%s" : "/api/v1/%s/%s", v->on, v->name);
         doc_put(path_item(a, paths, path), v->flags & VERB_READ ? "get" : "post",
