@@ -128,6 +128,22 @@ def owners(region):
     is_(region.request("POST", "node/zhangjiakou-a-r01-n01/drain", {}, token=token)[0], 403, "and drains no other's node")
 
 
+def streams(region):
+    """--follow prints a log while it grows and ends with its task; --watch prints again when something changed."""
+    region.cli("job", "submit", "-", stdin="job: talk\ntasks:\n  - {name: one, argv: [sh, -c, echo first; sleep 2; echo last]}\n")
+    region.wait(lambda: region.get("task/talk-one")["state"] == "running", 20, "the task runs")
+    p = subprocess.Popen([SUAN, "--state", region.state, "task", "logs", "talk-one", "--follow"], stdout=subprocess.PIPE, text=True)
+    first, state = p.stdout.readline(), region.get("task/talk-one")["state"]
+    is_((first, state), ("first\n", "running"), "a log is followed while its task runs")
+    is_((p.stdout.read(), p.wait(20)), ("last\n", 0), "to its end, and no longer")
+    p = subprocess.Popen([SUAN, "--state", region.state, "tenant", "show", "campus", "--watch"], stdout=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    region.cli("tenant", "set", "campus", "title=Watched")
+    ok(any("Watched" in line for line in p.stdout), "a watch prints what has changed")
+    p.kill()
+    p.wait()
+
+
 def idle(region):
     region.cli("job", "submit", "-", stdin="job: brief\ntype: function\nfunction: {argv: [wetbulb], idle_us: 300ms}\n")
     now = lambda: [region.get("function/brief")[k] for k in ("state", "instances")]  # noqa: E731
@@ -182,6 +198,7 @@ def main():
             explains(region)
             owners(region)
             idle(region)
+            streams(region)
         for _ in range(2):
             region.cli("estate", "begin")  # drafts 1 and 2 of the examples
         examples(region, lambda v: v["on"] != "time" and (region.agents or v["on"] not in ("task", "function", "job")))
