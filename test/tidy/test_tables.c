@@ -3,6 +3,7 @@
 #include "tap.h"
 
 #include "app/list.h"
+#include "device/live/agent/agent.h"
 #include "core/host.h"
 #include "estate/kinds.h"
 
@@ -107,6 +108,8 @@ static void check_metrics(const char *owner, const struct metric *rows, size_t n
         snprintf(end, sizeof end, "_%s", m->unit ? m->unit : "");
         if (strncmp(m->name, "suan_", 5) || !is_snake(m->name))
             found(owner, m->name, "a metric is named suan_…, in snake_case", "");
+        if (ends(m->name, "_total"))
+            found(owner, m->name, "the front adds _total to a counter's name", "");
         if (m->unit && !ends(m->name, end))
             found(owner, m->name, "the name does not end in its unit ", m->unit);
         if (!is_sentence(m->doc))
@@ -177,6 +180,7 @@ int main(void) {
     }
     ok(none(&since), "kinds: names end in units, docs are sentences");
     ok(n >= 13 && fields > 100, "and there are some");
+    check_metrics("agent", agent_metrics, agent_nmetrics);
     check_verbs("house", house_verbs, house_nverbs, true);
     ok(none(&since), "house verbs have a doc, an example and clean tables");
     for (size_t i = 0; app_classes[i]; i++)
