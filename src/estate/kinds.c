@@ -180,7 +180,8 @@ static const struct field link_fields[] = {
     FIELD_REAL(struct link, delay_us, .unit = "us", .min = 0, .max = 1e7, .doc = "One-way delay."),
     FIELD_REAL(struct link, bandwidth_bps, .unit = "bit/s", .min = 0, .max = 1e15, .doc = "Bandwidth, each way."),
     FIELD_REAL(struct link, price_per_gb, .unit = "CNY/GB", .min = 0, .max = 1e4, .doc = "Price of 10^9 bytes."),
-    FIELD_REAL(struct link, used_bps, .unit = "bit/s", FLOWS, .doc = "Used now."),
+    FIELD_REAL(struct link, used_bps, .unit = "bit/s", FLOWS,
+               .doc = "Mean of the last minute, by the sizes of what tasks had fetched over it."),
 };
 static const struct table link_table = TABLE(link, link_fields, "A link between two centres.");
 const struct kind kind_link = {"link", "Link", "链路", &link_table, NULL, NULL, KIND_DURABLE,
@@ -203,7 +204,7 @@ static const struct field agent_fields[] = {
     FIELD_TIME(struct agent, seen_us, FLOWS, .doc = "Last word from it."),
     FIELD_TIME(struct agent, lease_until_us, FLOWS, .doc = "It stops its tasks by itself after this."),
     FIELD_INT(struct agent, epoch, SEEN, .doc = "Grows with each connection: fencing."),
-    FIELD_INT(struct agent, running, FLOWS, .doc = "Tasks it runs now."),
+    FIELD_INT(struct agent, running, FLOWS, .doc = "Tasks placed with it that have not ended."),
     FIELD_TEXT(struct agent, address, FLOWS, .doc = "Where peers fetch data from it."),
 };
 static const struct table agent_table = TABLE(agent, agent_fields, "A node agent.");

@@ -73,14 +73,38 @@ static void up(const struct view *v, struct metering_plan *m) {
     }
 }
 
+enum { LINK_WINDOW_US = 60000000 };
+
+static void fetched(const struct estate *s, struct metering_plan *m, oid from, oid to, int64_t bytes) {
+    for (uint32_t i = 0; i < m->n_links; i++) {
+        const struct link *l = estate_get(s, m->links[i].id, link);
+        if ((l->from == from && l->to == to) || (l->from == to && l->to == from))
+            m->links[i].used_bps += (double)bytes * 8 / (LINK_WINDOW_US / 1000000);
+    }
+}
+
+static void links_add(const struct view *v, struct metering_plan *m) {
+    const struct estate *s = v->estate;
+    for (oid i = 0; m->n_links && (i = estate_next(s, "task", i));) {
+        const struct task *t = estate_get(s, i, task);
+        if (!t->started_us || v->now_us - t->started_us > LINK_WINDOW_US)
+            continue;
+        for (uint32_t k = 0; k < t->n_inputs; k++)
+            if (t->inputs[k].centre && t->inputs[k].centre != t->centre)
+                fetched(s, m, t->inputs[k].centre, t->centre, t->inputs[k].size_bytes);
+    }
+}
+
 int metering_decide(const struct view *v, struct plan *p, struct err *e) {
     (void)e;
     struct metering_plan *m = arena_new(p->arena, struct metering_plan);
     m->racks = sums_new(v, p, "rack", &m->n_racks);
     m->halls = sums_new(v, p, "hall", &m->n_halls);
     m->centres = sums_new(v, p, "centre", &m->n_centres);
+    m->links = sums_new(v, p, "link", &m->n_links);
     racks_add(v, m);
     up(v, m);
+    links_add(v, m);
     p->own = m;
     return 0;
 }

@@ -53,12 +53,19 @@ static void centres_write(struct host *h, const struct metering_plan *m) {
     }
 }
 
+static void links_write(struct host *h, const struct metering_plan *m) {
+    for (uint32_t i = 0; i < m->n_links; i++)
+        if (moved(estate_get(h->estate, m->links[i].id, link)->used_bps, m->links[i].used_bps))
+            estate_observe(h->estate, m->links[i].id, link)->used_bps = m->links[i].used_bps;
+}
+
 static void apply(struct host *h, void *state, const struct plan *p) {
     (void)state;
     if (!p->own)
         return;
     racks_write(h, p->own);
     centres_write(h, p->own);
+    links_write(h, p->own);
 }
 
 const struct cap cap_metering = {

@@ -57,7 +57,11 @@ void task_ready(struct placement *p, oid id) {
 void task_release(struct placement *p, oid id) {
     struct estate *s = p->host->estate;
     const struct task *t = estate_get(s, id, task);
-    if (!estate_alive(s, t->node) || (t->state != TASK_PLACED && t->state != TASK_RUNNING))
+    if (t->state != TASK_PLACED && t->state != TASK_RUNNING)
+        return;
+    if (estate_alive(s, t->agent))
+        estate_observe(s, t->agent, agent)->running--;
+    if (!estate_alive(s, t->node))
         return;
     struct node *n = estate_observe(s, t->node, node);
     n->cores_used = n->cores_used > t->cores ? n->cores_used - t->cores : 0;
@@ -69,6 +73,8 @@ void task_release(struct placement *p, oid id) {
 
 void task_reserve(struct estate *s, oid id) {
     const struct task *t = estate_get(s, id, task);
+    if (estate_alive(s, t->agent))
+        estate_observe(s, t->agent, agent)->running++;
     struct node *n = estate_observe(s, t->node, node);
     n->cores_used += t->cores;
     n->memory_used_bytes += t->memory_bytes;
@@ -195,6 +201,8 @@ void placement_resume(struct placement *p) {
     }
     for (oid i = 0; (i = estate_next(s, "tenant", i));)
         estate_observe(s, i, tenant)->used_cores = 0;
+    for (oid i = 0; (i = estate_next(s, "agent", i));)
+        estate_observe(s, i, agent)->running = 0;
     for (oid i = 0; (i = estate_next(s, "task", i));) {
         const struct task *t = estate_get(s, i, task);
         if (t->state == TASK_READY)

@@ -63,15 +63,6 @@ static void tell(struct run *r) {
         executor_report(r->x->b.host, r->x->b.id, &r->report);
 }
 
-static void seen_change(struct executor *x) {
-    int64_t running = 0;
-    for (const struct run *r = x->runs; r; r = r->next)
-        running += !is_over(r);
-    if (!x->is_cut && estate_alive(x->b.host->estate, x->b.id) &&
-        estate_get(x->b.host->estate, x->b.id, agent)->running != running)
-        estate_observe(x->b.host->estate, x->b.id, agent)->running = running;
-}
-
 /* A name for content that does not exist: 64 hex digits of the names that would have made it. */
 static void digest_make(char out[72], const char *what, const char *name, int64_t number) {
     uint64_t word[4];
@@ -111,7 +102,6 @@ static void run_end(struct run *r, enum exec_state state, const char *why) {
         o->size_bytes = 1 << 20;
     }
     tell(r);
-    seen_change(r->x);
 }
 
 /* -- working -- */
@@ -268,7 +258,6 @@ static int serve_start(struct executor *x, struct device_request *q) {
     }
     r->report.state = EXEC_FETCHING;
     timer_in(x->b.host->loop, &r->timer, us < 1e15 ? (int64_t)us : (int64_t)1e15, work_begin, r);
-    seen_change(x);
     return 0;
 }
 
@@ -470,7 +459,6 @@ int twin_executor_cut(struct host *h, oid agent, bool is_cut, struct err *e) {
         host_kick(h);
     } else {
         estate_came(x);
-        seen_change(x);
     }
     return 0;
 }
