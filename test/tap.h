@@ -47,6 +47,7 @@ static inline bool tap_ok(bool good, const char *file, int line, const char *nam
 
 static inline int tap_done(void) {
     printf("1..%d\n", tap_count);
+    fflush(stdout); /* a child that ends by _exit would lose it */
     return tap_failed ? 1 : 0;
 }
 
