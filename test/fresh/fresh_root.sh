@@ -91,7 +91,9 @@ inside() { # COMMAND… in the fresh root, with a bare environment
     for v in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY SUAN_TIMEOUT_SCALE; do
         [ -z "${!v:-}" ] || env+=("$v=${!v}")
     done
-    env -i "${env[@]}" chroot "$root" bash -c 'cd /srv/suan && exec "$@"' - "$@" </dev/null >"$log" 2>&1
+    # Not chroot: whoever is in one may make no user namespaces, which a bare machine allows.
+    env -i "${env[@]}" unshare --mount bash -c 'cd "$1" && shift && mkdir -p .old && pivot_root . .old && umount -l /.old &&
+        cd /srv/suan && exec "$@"' - "$root" "$@" </dev/null >"$log" 2>&1
 }
 
 groups_of_suan() { find /sys/fs/cgroup -maxdepth 4 -type d -name '*suan*' 2>/dev/null | sort; }
