@@ -30,9 +30,14 @@ static const char *const sql[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
 };
 
+/* One thread, one connection: no locks within. */
+enum { OPEN_FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX };
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *st[STATEMENTS];
+    EVP_MD *sha256; /* looked up once, like the memory to work in */
+    EVP_MD_CTX *hasher;
     int lock;
     bool in_txn, bad;
     struct err why;
@@ -68,8 +73,9 @@ static int run(struct store *s, enum statement which, struct err *e, const char 
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : fail(s, e, what);
 }
 
+/* The text stays where it is until run() has stepped and forgotten it. */
 static void bind(struct store *s, enum statement which, int i, const char *text) {
-    sqlite3_bind_text(s->st[which], i, text ? text : "", -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(s->st[which], i, text ? text : "", -1, SQLITE_STATIC);
 }
 
 static int take_lock(struct store *s, const char *path, struct err *e) {
@@ -101,7 +107,7 @@ static int schema(struct store *s, struct err *e) {
         "CREATE TABLE IF NOT EXISTS value(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS journal(sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL,"
         " by TEXT NOT NULL, object TEXT NOT NULL, text TEXT NOT NULL, json TEXT NOT NULL, hash TEXT NOT NULL);"
-        "CREATE INDEX IF NOT EXISTS journal_object ON journal(object, sequence);";
+        "CREATE INDEX IF NOT EXISTS journal_object ON journal(object);";
     sqlite3_stmt *st = NULL;
     int version = 0;
     if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
@@ -153,8 +159,10 @@ static void last_row(struct store *s) {
 int store_open(const char *path, struct store **out, struct err *e) {
     struct store *s = calloc(1, sizeof *s);
     s->lock = -1;
+    s->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    s->hasher = EVP_MD_CTX_new();
     int rc = path ? take_lock(s, path, e) : 0;
-    if (!rc && sqlite3_open(path ? path : ":memory:", &s->db) != SQLITE_OK)
+    if (!rc && sqlite3_open_v2(path ? path : ":memory:", &s->db, OPEN_FLAGS, NULL) != SQLITE_OK)
         rc = fail(s, e, "cannot be opened");
     if (!rc) {
         sqlite3_busy_timeout(s->db, 2000);
@@ -178,6 +186,8 @@ void store_close(struct store *s) {
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(s->st[i]);
     sqlite3_close(s->db);
+    EVP_MD_CTX_free(s->hasher);
+    EVP_MD_free(s->sha256);
     if (s->lock >= 0)
         close(s->lock);
     free(s);
@@ -272,18 +282,19 @@ int store_get(struct store *s, const char *key, char *value, size_t size, struct
     else
         rc = step == SQLITE_DONE ? err_set(e, E_NOTFOUND, "no value %s", key) : fail(s, e, "cannot be read");
     sqlite3_reset(st);
+    sqlite3_clear_bindings(st);
     return rc;
 }
 
 /* -- journal -- */
 
 /* SHA-256 over the previous hash and every part with its length, so that no two rows read alike. */
-static void chain(const char *previous, const struct journal_row *r, char out[65]) {
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
+static void chain(const struct store *s, const char *previous, const struct journal_row *r, char out[65]) {
+    EVP_MD_CTX *c = s->hasher;
     unsigned char digest[32];
     char number[48];
     const char *parts[] = {previous, r->kind, r->by, r->object, r->text, r->json};
-    EVP_DigestInit_ex(c, EVP_sha256(), NULL);
+    EVP_DigestInit_ex(c, s->sha256, NULL);
     snprintf(number, sizeof number, "%lld:%lld;", (long long)r->sequence, (long long)r->time_us);
     EVP_DigestUpdate(c, number, strlen(number));
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -292,7 +303,6 @@ static void chain(const char *previous, const struct journal_row *r, char out[65
         EVP_DigestUpdate(c, parts[i], strlen(parts[i]));
     }
     EVP_DigestFinal_ex(c, digest, NULL);
-    EVP_MD_CTX_free(c);
     hex_encode(out, digest, sizeof digest);
 }
 
@@ -304,7 +314,7 @@ int journal_append(struct store *s, struct journal_row *r, struct err *e) {
     r->object = r->object ? r->object : "";
     r->text = r->text ? r->text : "";
     r->json = r->json ? r->json : "";
-    chain(s->hash, r, r->hash);
+    chain(s, s->hash, r, r->hash);
     sqlite3_stmt *st = s->st[APPEND];
     sqlite3_bind_int64(st, 1, r->sequence);
     sqlite3_bind_int64(st, 2, r->time_us);
@@ -388,6 +398,7 @@ int journal_prune(struct store *s, int64_t keep, int64_t now_us, struct err *e) 
 }
 
 struct verify {
+    const struct store *store;
     char previous[65], pruned[BASE_TEXT];
     int64_t expected, rows, bad;
 };
@@ -395,7 +406,7 @@ struct verify {
 static int verify_row(void *ctx, const struct journal_row *r) {
     struct verify *v = ctx;
     char hash[65];
-    chain(v->previous, r, hash);
+    chain(v->store, v->previous, r, hash);
     if (r->sequence != v->expected || strcmp(hash, r->hash)) {
         v->bad = v->expected;
         return E_CONFLICT;
@@ -409,7 +420,7 @@ static int verify_row(void *ctx, const struct journal_row *r) {
 }
 
 int journal_verify(struct store *s, int64_t *rows, struct err *e) {
-    struct verify v = {.expected = s->base + 1, .pruned = ""};
+    struct verify v = {.store = s, .expected = s->base + 1, .pruned = ""};
     struct journal_query q = {.limit = INT64_MAX};
     char base[BASE_TEXT];
     base_text(s, base);
