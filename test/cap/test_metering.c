@@ -76,7 +76,7 @@ static void test_power(void) {
 static void test_link(void) {
     struct err e = {0};
     uint64_t revision;
-    oid job, task;
+    oid job = 0, task = 0;
     struct job j = {0};
     struct task t = {0};
     table_defaults(kind_job.table, &j);
