@@ -99,6 +99,12 @@ static void killed(void) {
             cgroup_kill(&groups, x->d_name); /* and so are its runners */
     if (d)
         closedir(d);
+    /* What was orphaned is ours (see main): a zombie would keep its group busy. */
+    for (int i = 0; i < 200; i++) {
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        usleep(5000);
+    }
     str_copy(r.name, sizeof r.name, folder + strlen(folder) - 6);
     memmove(r.name + 1, r.name, strlen(r.name) + 1);
     r.name[0] = 't';
@@ -112,6 +118,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "runner"))
         return runner_main();
     setlinebuf(stdout);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (int i = 0; i < 3; i++) { /* its first runners do not stand yet */
         static struct rig r;
         memset(&r, 0, sizeof r);
